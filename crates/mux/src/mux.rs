@@ -1,0 +1,595 @@
+//! The multiplexer itself: streams of one carrier and what belongs to the carrier.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use rustc_hash::FxHashMap;
+use wingman_wire::{
+    code::ResetCode,
+    frame::{Frame, FrameError, FrameType, HEADER_LEN, MAX_PAYLOAD, StreamId},
+};
+
+use crate::{
+    config::{Config, Role},
+    heartbeat::Heartbeat,
+    receive::{Incoming, Receive},
+    schedule::Schedule,
+    send::{Send, SendError, Turn},
+};
+
+/// Frames of the carrier (resets, control messages) that may wait; more is a peer that makes us answer
+/// faster than it reads.
+const MAX_WAITING: usize = 4096;
+
+/// What the owner of a [`Mux`] must pass on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The peer opened a stream; its head can be read.
+    Accepted(StreamId),
+    /// There is something to read. Not repeated until [`Mux::read`] has returned `None`.
+    Readable(StreamId),
+    /// A user that was told to wait may send.
+    Writable(StreamId),
+    /// The peer reset the stream: whatever waits on it is to look again.
+    Reset(StreamId),
+    /// A control message.
+    Control(Bytes),
+    /// The peer takes no more streams.
+    Drained,
+    /// A measured round trip.
+    RoundTrip(Duration),
+}
+
+/// A broken rule of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Violation {
+    #[error("second final head")]
+    SecondHead,
+    #[error("head above the limit")]
+    HeadTooLarge,
+    #[error("interim head with the end flag")]
+    EndedInterim,
+    #[error("too many interim heads")]
+    InterimFlood,
+    #[error("content before the head")]
+    DataBeforeHead,
+    #[error("content beyond the credit given")]
+    BeyondCredit,
+    #[error("frame after the end")]
+    AfterFinish,
+    #[error("content length differs from what was sent")]
+    WrongTotal,
+    #[error("stream opened by the wrong side")]
+    WrongSide,
+    #[error("frame for a stream that was never opened")]
+    NeverOpened,
+    #[error("stream ids must rise")]
+    IdNotRising,
+    #[error("credit beyond all reason")]
+    CreditOverflow,
+    #[error("peer makes us answer faster than it reads")]
+    Flood,
+}
+
+/// Why the carrier is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CarrierError {
+    /// Bytes that are not frames.
+    #[error("malformed message")]
+    Frame(#[from] FrameError),
+    /// Frames that break a rule.
+    #[error("protocol violation")]
+    Violation(#[from] Violation),
+    /// Nothing was heard for the deadline.
+    #[error("peer was silent for {0:?}")]
+    Silent(Duration),
+}
+
+/// Why a stream cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The limit is reached; try again when one has ended.
+    #[error("too many exchanges at once")]
+    TooMany,
+    /// The peer drains.
+    #[error("peer takes no more exchanges")]
+    Draining,
+    /// The head is above the limit.
+    #[error("request head is too large")]
+    TooLarge,
+    /// All 2^31 ids are used: the carrier must be replaced.
+    #[error("stream ids are used up")]
+    Exhausted,
+}
+
+#[derive(Debug)]
+struct Stream {
+    receive: Receive,
+    send: Send,
+    /// The user let go of it; it lingers until its end is transmitted.
+    released: bool,
+    /// In `credit_due`.
+    credit_due: bool,
+}
+
+/// One end of a carrier. See the crate's documentation for how to drive it.
+#[derive(Debug)]
+pub struct Mux {
+    config: Config,
+    streams: FxHashMap<StreamId, Stream>,
+    /// Opener: the next id to use. Acceptor: the lowest id the peer may use.
+    next_id: u32,
+    schedule: Schedule,
+    /// Bytes of all streams that wait for a turn.
+    queued: usize,
+    credit_due: Vec<StreamId>,
+    waiting: VecDeque<Frame>,
+    events: VecDeque<Event>,
+    heartbeat: Heartbeat,
+    growth_left: usize,
+    peer_drains: bool,
+    drain: Drain,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    No,
+    Due,
+    Sent,
+}
+
+impl Mux {
+    /// A fresh carrier.
+    pub fn new(config: Config, now: Instant) -> Self {
+        Self {
+            config,
+            streams: FxHashMap::default(),
+            next_id: 1,
+            schedule: Schedule::default(),
+            queued: 0,
+            credit_due: Vec::new(),
+            waiting: VecDeque::new(),
+            events: VecDeque::new(),
+            heartbeat: Heartbeat::new(config.heartbeat, now),
+            growth_left: config.growth_budget,
+            peer_drains: false,
+            drain: Drain::No,
+        }
+    }
+
+    /// Lowers or raises the limit of streams at once: the host says how many it takes.
+    pub fn set_max_streams(&mut self, max: usize) {
+        self.config.max_streams = max;
+    }
+
+    /// Streams that are not over.
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether the peer has said that it takes no more streams.
+    pub fn peer_drains(&self) -> bool {
+        self.peer_drains
+    }
+
+    /// Opens a stream by an encoded request head; `end`: there is no content.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was sent.
+    pub fn open(&mut self, head: Bytes, end: bool) -> Result<StreamId, OpenError> {
+        if self.peer_drains || self.drain != Drain::No {
+            return Err(OpenError::Draining);
+        }
+        if self.streams.len() >= self.config.max_streams {
+            return Err(OpenError::TooMany);
+        }
+        let id = StreamId(self.next_id);
+        let next = self.next_id.checked_add(2).ok_or(OpenError::Exhausted)?;
+        let mut stream = Stream::new();
+        stream
+            .send
+            .head(FrameType::Open, head, false, end, &self.config)
+            .map_err(|_| OpenError::TooLarge)?;
+        self.next_id = next;
+        self.queued = self.queued.saturating_add(stream.send.queued());
+        stream.send.scheduled = true;
+        self.schedule.push(id, 0);
+        self.streams.insert(id, stream);
+        Ok(id)
+    }
+
+    /// Sends an encoded response head; `interim` for 1xx but 101; `end`: there is no content.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send_head(
+        &mut self,
+        id: StreamId,
+        head: Bytes,
+        interim: bool,
+        end: bool,
+    ) -> Result<(), SendError> {
+        let config = self.config;
+        self.with_send(id, |send, _| send.head(FrameType::Head, head, interim, end, &config))
+    }
+
+    /// Queues content from the front of `content` and returns how much was taken. If some is left, an
+    /// [`Event::Writable`] will come.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn send_data(&mut self, id: StreamId, content: &mut Bytes) -> Result<usize, SendError> {
+        let config = self.config;
+        self.with_send(id, |send, queued| send.data(content, queued, &config))
+    }
+
+    /// Ends this direction cleanly; `trailers` are encoded field lines.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn finish(&mut self, id: StreamId, trailers: Bytes) -> Result<(), SendError> {
+        self.with_send(id, |send, _| send.finish(trailers))
+    }
+
+    fn with_send<T>(
+        &mut self,
+        id: StreamId,
+        act: impl FnOnce(&mut Send, usize) -> Result<T, SendError>,
+    ) -> Result<T, SendError> {
+        let stream = self.streams.get_mut(&id).ok_or(SendError::Unknown)?;
+        let before = stream.send.queued();
+        let done = act(&mut stream.send, self.queued);
+        self.queued = self.queued.saturating_sub(before).saturating_add(stream.send.queued());
+        if stream.send.has_output() && !stream.send.scheduled {
+            stream.send.scheduled = true;
+            self.schedule.push(id, stream.send.transmitted);
+        }
+        done
+    }
+
+    /// Reads the next item; `None`: wait for [`Event::Readable`].
+    pub fn read(&mut self, id: StreamId) -> Option<Incoming> {
+        let stream = self.streams.get_mut(&id)?;
+        let (item, credit_is_due) = stream.receive.read();
+        if credit_is_due && !stream.credit_due {
+            stream.credit_due = true;
+            self.credit_due.push(id);
+        }
+        item
+    }
+
+    /// Why the stream was reset, by either end; [`ResetCode::Internal`] when it is gone.
+    pub fn reset_code(&self, id: StreamId) -> Option<ResetCode> {
+        self.streams.get(&id).map_or(Some(ResetCode::Internal), |stream| stream.send.reset_code())
+    }
+
+    /// Ends both directions abruptly; what was queued is dropped. The stream stays until
+    /// [`Mux::release`].
+    pub fn reset(&mut self, id: StreamId, code: ResetCode) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.receive.is_closed() && stream.send.is_closed() {
+            return;
+        }
+        self.queued = self.queued.saturating_sub(stream.send.queued());
+        stream.send.reset(code);
+        stream.receive.abandon();
+        self.waiting.push_back(Frame::Reset { stream: id, code });
+    }
+
+    /// The user lets go. What is left open is cancelled; a response that is complete is still sent whole.
+    pub fn release(&mut self, id: StreamId, code: ResetCode) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.released = true;
+        if !stream.receive.is_closed() {
+            if self.config.role == Role::Acceptor && stream.send.is_ending() {
+                stream.receive.abandon();
+                stream.send.enough();
+                if !stream.send.scheduled {
+                    stream.send.scheduled = true;
+                    self.schedule.push(id, stream.send.transmitted);
+                }
+            } else {
+                self.reset(id, code);
+            }
+        } else if !stream.send.is_ending() {
+            self.reset(id, code);
+        } else {
+            stream.receive.abandon();
+        }
+        self.remove_if_over(id);
+    }
+
+    /// Queues a control message, which must fit one frame.
+    pub fn send_control(&mut self, json: Bytes) {
+        self.waiting.push_back(Frame::Control(json));
+    }
+
+    /// Tells the peer to open no more streams; running ones go on.
+    pub fn drain(&mut self) {
+        if self.drain == Drain::No {
+            self.drain = Drain::Due;
+        }
+    }
+
+    /// Takes one carrier message.
+    ///
+    /// # Errors
+    /// [`CarrierError`]: close the carrier; every stream is over.
+    pub fn handle_message(&mut self, now: Instant, mut message: Bytes) -> Result<(), CarrierError> {
+        self.heartbeat.heard(now);
+        while let Some(frame) = Frame::take(&mut message)? {
+            self.handle_frame(now, frame)?;
+        }
+        if self.waiting.len() > MAX_WAITING {
+            return Err(Violation::Flood.into());
+        }
+        Ok(())
+    }
+
+    fn handle_frame(&mut self, now: Instant, frame: Frame) -> Result<(), Violation> {
+        match frame {
+            Frame::Open { stream: id, flags, head } => return self.handle_open(id, flags, head),
+            Frame::Head { stream: id, flags, head } => {
+                if self.config.role == Role::Acceptor {
+                    return Err(Violation::WrongSide);
+                }
+                let config = self.config;
+                return self.with_receive(id, |receive| receive.on_head(flags, head, &config));
+            }
+            Frame::Data { stream: id, content } => {
+                return self.with_receive(id, |receive| receive.on_data(content).map(|()| true));
+            }
+            Frame::Finish { stream: id, total, trailers } => {
+                return self
+                    .with_receive(id, |receive| receive.on_finish(total, trailers).map(|()| true));
+            }
+            Frame::Reset { stream: id, code } => {
+                let Some(stream) = self.known(id)? else { return Ok(()) };
+                let queued = stream.send.queued();
+                stream.send.reset(code);
+                stream.receive.on_reset(code);
+                stream.receive.notified = true;
+                self.queued = self.queued.saturating_sub(queued);
+                self.events.push_back(Event::Reset(id));
+                self.remove_if_over(id);
+            }
+            Frame::Credit { stream: id, bytes } => {
+                let config = self.config;
+                let Some(stream) = self.known(id)? else { return Ok(()) };
+                if !stream.send.add_credit(bytes) {
+                    return Err(Violation::CreditOverflow);
+                }
+                if stream.send.take_wakeup(&config) {
+                    self.events.push_back(Event::Writable(id));
+                }
+            }
+            Frame::Ping(token) => self.heartbeat.on_ping(token),
+            Frame::Pong(token) => {
+                if let Some(round_trip) = self.heartbeat.on_pong(token, now) {
+                    self.events.push_back(Event::RoundTrip(round_trip));
+                }
+            }
+            Frame::Drain => {
+                self.peer_drains = true;
+                self.events.push_back(Event::Drained);
+            }
+            Frame::Control(json) => self.events.push_back(Event::Control(json)),
+        }
+        Ok(())
+    }
+
+    fn handle_open(
+        &mut self,
+        id: StreamId,
+        flags: wingman_wire::frame::Flags,
+        head: Bytes,
+    ) -> Result<(), Violation> {
+        if self.config.role == Role::Opener || id.0.is_multiple_of(2) {
+            return Err(Violation::WrongSide);
+        }
+        let config = self.config;
+        if id.0 < self.next_id {
+            // The rest of a head in several frames, or of one that was refused.
+            return match self.streams.get_mut(&id) {
+                None => Ok(()),
+                Some(stream) => match stream.receive.on_head(flags, head, &config) {
+                    Ok(true) => {
+                        self.events.push_back(Event::Accepted(id));
+                        Ok(())
+                    }
+                    Ok(false) => Ok(()),
+                    Err(Violation::SecondHead) => Err(Violation::IdNotRising),
+                    Err(violation) => Err(violation),
+                },
+            };
+        }
+        self.next_id = id.0.saturating_add(2);
+        if self.streams.len() >= config.max_streams || self.drain != Drain::No {
+            self.waiting.push_back(Frame::Reset { stream: id, code: ResetCode::Refused });
+            return Ok(());
+        }
+        let mut stream = Stream::new();
+        let whole = stream.receive.on_head(flags, head, &config)?;
+        stream.receive.notified = whole;
+        self.streams.insert(id, stream);
+        if whole {
+            self.events.push_back(Event::Accepted(id));
+        }
+        Ok(())
+    }
+
+    fn with_receive(
+        &mut self,
+        id: StreamId,
+        act: impl FnOnce(&mut Receive) -> Result<bool, Violation>,
+    ) -> Result<(), Violation> {
+        let Some(stream) = self.known(id)? else { return Ok(()) };
+        let readable = act(&mut stream.receive)? && stream.receive.has_unread();
+        if readable && !std::mem::replace(&mut stream.receive.notified, true) {
+            self.events.push_back(Event::Readable(id));
+        }
+        self.remove_if_over(id);
+        Ok(())
+    }
+
+    /// The stream; `None` when it is over, an error when it never was.
+    fn known(&mut self, id: StreamId) -> Result<Option<&mut Stream>, Violation> {
+        if id.0.is_multiple_of(2) {
+            return Err(Violation::WrongSide);
+        }
+        if id.0 >= self.next_id {
+            return Err(Violation::NeverOpened);
+        }
+        Ok(self.streams.get_mut(&id))
+    }
+
+    fn remove_if_over(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        if stream.released && stream.receive.is_closed() && stream.send.is_closed() {
+            self.growth_left = self.growth_left.saturating_add(stream.receive.grown());
+            self.streams.remove(&id);
+            if self.schedule.len() > self.streams.len().saturating_mul(2).saturating_add(64) {
+                self.schedule.retain(|id| self.streams.contains_key(&id));
+            }
+        }
+    }
+
+    /// Whether [`Mux::poll_transmit`] would write something.
+    pub fn has_output(&self) -> bool {
+        !self.schedule.is_empty()
+            || !self.waiting.is_empty()
+            || !self.credit_due.is_empty()
+            || self.heartbeat.has_output()
+            || self.drain == Drain::Due
+    }
+
+    /// An estimate, in bytes, of what waits to be sent; for the size of a buffer.
+    pub fn output_hint(&self) -> usize {
+        let frames = self.waiting.len().saturating_add(self.credit_due.len());
+        let frames = frames.saturating_add(self.schedule.len().saturating_mul(3)).saturating_add(2);
+        self.queued.saturating_add(frames.saturating_mul(HEADER_LEN.saturating_add(8)))
+    }
+
+    /// Appends frames to `out`, at most to a length of `limit` (which must hold at least one largest
+    /// frame), and returns whether there were any. Call again until it says no.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut BytesMut, limit: usize) -> bool {
+        debug_assert!(limit >= MAX_PAYLOAD.saturating_add(HEADER_LEN));
+        let before = out.len();
+        self.transmit_carrier(now, out, limit);
+        while let Some(id) = self.schedule.pop() {
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
+            let queued = stream.send.queued();
+            let turn = stream.send.transmit(id, out, limit);
+            let sent = queued.saturating_sub(stream.send.queued());
+            self.queued = self.queued.saturating_sub(sent);
+            if stream.send.take_wakeup(&self.config) {
+                self.events.push_back(Event::Writable(id));
+            }
+            match turn {
+                Turn::More => self.schedule.push(id, stream.send.transmitted),
+                Turn::Full => {
+                    self.schedule.unpop(id, stream.send.transmitted);
+                    break;
+                }
+                Turn::Empty => {
+                    stream.send.scheduled = false;
+                    self.remove_if_over(id);
+                }
+            }
+        }
+        out.len() > before
+    }
+
+    fn transmit_carrier(&mut self, now: Instant, out: &mut BytesMut, limit: usize) {
+        let small = HEADER_LEN.saturating_add(8);
+        let fits = |out: &BytesMut, length: usize| out.len().saturating_add(length) <= limit;
+        if let Some(token) = self.heartbeat.take_pong() {
+            Frame::Pong(token).put(out);
+        }
+        if let Some(token) = self.heartbeat.take_ping(now) {
+            Frame::Ping(token).put(out);
+        }
+        if self.drain == Drain::Due {
+            Frame::Drain.put(out);
+            self.drain = Drain::Sent;
+        }
+        while let Some(frame) = self.waiting.front() {
+            let length = if let Frame::Control(json) = frame { json.len() } else { 8 };
+            if !fits(out, length.saturating_add(HEADER_LEN)) {
+                return;
+            }
+            frame.put(out);
+            self.waiting.pop_front();
+        }
+        while fits(out, small) {
+            let Some(id) = self.credit_due.pop() else { break };
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
+            stream.credit_due = false;
+            if let Some(bytes) = stream.receive.take_credit(&self.config, &mut self.growth_left) {
+                Frame::Credit { stream: id, bytes }.put(out);
+            }
+        }
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// To be called at [`Mux::poll_timeout`]; earlier or later does no harm. Give it the messages that
+    /// have arrived first: a process that was stopped for a while must not blame its peer.
+    ///
+    /// # Errors
+    /// [`CarrierError::Silent`].
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), CarrierError> {
+        match self.heartbeat.handle_timeout(now) {
+            Some(silence) => Err(CarrierError::Silent(silence)),
+            None => Ok(()),
+        }
+    }
+
+    /// When [`Mux::handle_timeout`] has something to do.
+    pub fn poll_timeout(&self) -> Instant {
+        self.heartbeat.poll_timeout()
+    }
+
+    /// Panics when the state contradicts itself; for tests and fuzzing, after every step.
+    pub fn check_invariants(&self) {
+        crate::invariants::check(self);
+    }
+
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        Parts {
+            config: &self.config,
+            halves: self
+                .streams
+                .iter()
+                .map(|(id, stream)| (*id, &stream.receive, &stream.send, stream.credit_due))
+                .collect(),
+            schedule: &self.schedule,
+            queued: self.queued,
+            credit_due: &self.credit_due,
+            growth_left: self.growth_left,
+        }
+    }
+}
+
+/// What [`crate::invariants`] looks at.
+pub(crate) struct Parts<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) halves: Vec<(StreamId, &'a Receive, &'a Send, bool)>,
+    pub(crate) schedule: &'a Schedule,
+    pub(crate) queued: usize,
+    pub(crate) credit_due: &'a [StreamId],
+    pub(crate) growth_left: usize,
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self { receive: Receive::new(), send: Send::new(), released: false, credit_due: false }
+    }
+}

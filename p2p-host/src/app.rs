@@ -1,0 +1,177 @@
+//! Puts the parts together: configuration, view, origin, link.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::{signal, sync::watch};
+use tracing_subscriber::EnvFilter;
+use wingman_mux::HeartbeatConfig;
+
+use crate::{
+    cli::Cli,
+    config::{Config, Environment, Loaded, OriginProtocol},
+    exchange::Service,
+    link::{self, Backoff, EdgeAddress, Identity, Relay, Settings, Trust},
+    origin::{Client, Options, Protocol},
+    status::{self, Event, Failure, Reporter, Terminal},
+};
+
+/// Runs `wingman` until the user ends it or it cannot go on; the caller owns the runtime.
+///
+/// # Errors
+/// [`Failure`], to be printed.
+pub async fn run(cli: &Cli) -> Result<(), Failure> {
+    let environment = Environment::of_process();
+    let loaded = Config::load(cli, &environment)?;
+    let config = &loaded.config;
+    let options =
+        status::Options::for_stdout(config.json, config.qr, config.log_query, Terminal::default());
+    let reporter = Reporter::start(options).map_err(|error| Failure::Other {
+        doing: "Starting the view".into(),
+        cause: error.into(),
+    })?;
+    start_log(config, &reporter);
+    let ended = share(&loaded, &environment, &reporter).await;
+    if ended.is_ok() {
+        reporter.report(Event::Closing { reason: "stopped by the user".into() });
+    }
+    reporter.finish().await;
+    ended
+}
+
+async fn share(
+    loaded: &Loaded,
+    environment: &Environment,
+    reporter: &Reporter,
+) -> Result<(), Failure> {
+    let config = &loaded.config;
+    for message in &loaded.warnings {
+        reporter.report(Event::Warning { message: message.clone() });
+    }
+    let client = client(loaded)?;
+    let target = client.target().origin().to_owned();
+    if client.probe().await.is_err() {
+        return Err(Failure::NoOrigin { target: client.target().authority().to_owned() });
+    }
+    let identity = identity(loaded, environment, &target)?;
+    let service = Service::new(client, host_header(&loaded.config)?);
+    let relay = Arc::new(Relay::new(service, target.clone(), reporter.clone()));
+    let settings = Settings {
+        edge: EdgeAddress {
+            url: config.edge.to_string(),
+            link_url: config.edge.link_url(),
+            token: loaded.token.clone(),
+            trust: Trust::new(config.ca_file.as_deref())?,
+        },
+        name: config.name.clone(),
+        identity,
+        max_exchanges: config.limits.exchanges,
+        heartbeat: HeartbeatConfig {
+            period: config.heartbeat.period,
+            deadline: config.heartbeat.deadline,
+        },
+        backoff: Backoff { initial: config.reconnect.initial, cap: config.reconnect.cap },
+        exit_on_disconnect: config.exit_on_disconnect,
+        target,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let keep = link::keep(settings, relay, reporter.clone(), stopped);
+    tokio::pin!(keep);
+    tokio::select! {
+        ended = &mut keep => return ended,
+        () = interrupted() => {}
+    }
+    // From here `keep` says goodbye; a second signal does not wait for it.
+    let _ = stop.send(true);
+    tokio::select! {
+        ended = keep => ended,
+        () = interrupted() => Ok(()),
+    }
+}
+
+fn client<B>(loaded: &Loaded) -> Result<Client<B>, Failure>
+where
+    B: http_body::Body<Data = bytes::Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let config = &loaded.config;
+    let options = Options {
+        protocol: match config.origin_protocol {
+            OriginProtocol::Auto => Protocol::Auto,
+            OriginProtocol::Http1 => Protocol::Http1,
+            OriginProtocol::H2c => Protocol::H2c,
+        },
+        insecure: config.insecure,
+        connect_deadline: config.origin.connect_timeout,
+        head_deadline: Some(config.origin.head_timeout),
+        ..Options::default()
+    };
+    Client::new(target(loaded)?, options).map_err(|error| Failure::Other {
+        doing: "Setting up TLS towards the origin".into(),
+        cause: error.into(),
+    })
+}
+
+fn host_header(config: &Config) -> Result<crate::exchange::HostHeader, Failure> {
+    config
+        .host_header
+        .to_string()
+        .parse()
+        .map_err(|e: crate::exchange::HostHeaderError| Failure::BadTarget { problem: e.to_string() })
+}
+
+fn target(loaded: &Loaded) -> Result<crate::origin::Target, Failure> {
+    loaded
+        .target
+        .to_string()
+        .parse()
+        .map_err(|e: crate::origin::TargetError| Failure::BadTarget { problem: e.to_string() })
+}
+
+/// The URL survives a restart if there is a place to keep the key; without a home it lives as long as
+/// the process.
+fn identity(
+    loaded: &Loaded,
+    environment: &Environment,
+    target: &str,
+) -> Result<Identity, Failure> {
+    let Some(directory) = state_directory(environment) else { return Ok(Identity::fresh()) };
+    let what = loaded.config.name.as_deref().unwrap_or(target);
+    Identity::load(&directory, &loaded.config.edge.to_string(), what).map_err(|error| {
+        Failure::Other { doing: "Reading the kept session".into(), cause: error.into() }
+    })
+}
+
+fn state_directory(environment: &Environment) -> Option<PathBuf> {
+    let variable = |name: &str| {
+        environment.variables.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    };
+    let state = variable("XDG_STATE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".local").join("state")))?;
+    Some(state.join("wingman"))
+}
+
+fn start_log(config: &Config, reporter: &Reporter) {
+    let writer = reporter.log_writer();
+    // A second subscriber exists only in tests that run the app twice.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(config.log_level.as_str()))
+        .with_writer(move || writer.clone())
+        .with_target(false)
+        .try_init();
+}
+
+/// Ctrl-C, or the signal by which a supervisor ends a process.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = signal::ctrl_c().await;
+}

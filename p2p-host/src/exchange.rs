@@ -1,0 +1,22 @@
+//! Exchanges: one request from a visitor and the origin's response to it.
+//!
+//! Both paths, relay and direct, end in [`Service`]. For each request it
+//! 1. cleans the head of what belonged to the connection it came by,
+//! 2. puts the origin's name where the visitor used the session's,
+//! 3. sends it and waits for the response head,
+//! 4. does 1 and 2 backwards with the response.
+//!
+//! Content passes as it comes, in both directions; nothing here holds a piece of it.
+//!
+//! What is deliberately not here: frames and streams (the carriers'), cookies jars, request ids.
+
+mod error;
+mod hop;
+mod rewrite;
+mod service;
+mod target;
+
+pub use error::{Blame, ExchangeError, InvalidAnswer, InvalidRequest, classify_body_error};
+pub use rewrite::{HostHeader, HostHeaderError, Public};
+pub use service::{OnInformational, Service};
+pub use target::request_target;

@@ -1,0 +1,15 @@
+//! `wingman`: the command on the developer's laptop.
+//!
+//! - [`cli`], [`config`]: what was asked for.
+//! - [`link`]: the long-lived connection to the edge and the exchanges that come over it.
+//! - [`exchange`]: where both paths end; forwards to the one [`origin`].
+//! - [`status`]: what a person or a script sees.
+//! - [`app`]: puts them together.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod exchange;
+pub mod link;
+pub mod origin;
+pub mod status;

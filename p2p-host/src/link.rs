@@ -1,0 +1,157 @@
+//! The host's end of the link: making it, keeping it, and the exchanges that come over it.
+//!
+//! - [`keep`]: connects, opens the session, serves it, and starts again when the link is lost.
+//! - [`Identity`]: the resume key and name by which the edge knows this host again, kept on disk so that
+//!   even a killed `wingman` gets its URL back.
+
+mod backoff;
+mod connect;
+mod content;
+mod identity;
+mod relay;
+mod serve;
+mod visitors;
+
+pub use backoff::Backoff;
+pub use connect::{EdgeAddress, Trust};
+pub use content::Content;
+pub use identity::{Identity, IdentityError};
+pub use relay::Relay;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use wingman_link::Closed;
+use wingman_mux::HeartbeatConfig;
+use wingman_wire::{code::CloseCode, control::Open};
+
+use crate::status::{Event, Failure, Reporter};
+
+/// What this host calls itself towards edges.
+pub const AGENT: &str = concat!("wingman/", env!("CARGO_PKG_VERSION"));
+
+/// How to keep a link.
+pub struct Settings {
+    /// Where the edge is.
+    pub edge: EdgeAddress,
+    /// The wanted session name.
+    pub name: Option<String>,
+    /// Who this host is.
+    pub identity: Identity,
+    /// Exchanges at once.
+    pub max_exchanges: u32,
+    /// Liveness.
+    pub heartbeat: HeartbeatConfig,
+    /// Pauses between attempts.
+    pub backoff: Backoff,
+    /// Leave instead of reconnecting.
+    pub exit_on_disconnect: bool,
+    /// What is shared, for the view.
+    pub target: String,
+}
+
+/// Keeps a link until `stop` turns true (then it returns `Ok`) or there is no point in going on.
+///
+/// # Errors
+/// [`Failure`]: the first attempt failed, the edge refuses, or another host took the session.
+pub async fn keep(
+    mut settings: Settings,
+    relay: Arc<Relay>,
+    reporter: Reporter,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let mut attempt = 1_u32;
+    let mut was_ready = false;
+    loop {
+        reporter.report(Event::Connecting { edge: settings.edge.url.clone(), attempt });
+        let opened = tokio::select! {
+            opened = serve::open(&settings, open_message(&settings), &relay) => opened,
+            _ = stop.wait_for(|stop| *stop) => {
+                return if was_ready { Ok(()) } else { Err(Failure::Interrupted) };
+            }
+        };
+        let (reason, refused) = match opened {
+            Ok(session) => {
+                settings.identity.remember(&session.name, &reporter);
+                was_ready = true;
+                attempt = 1;
+                reporter.report(Event::Ready {
+                    url: session.url.clone(),
+                    session: session.name.clone(),
+                    edge: settings.edge.url.clone(),
+                    target: settings.target.clone(),
+                    resumed: session.resumed,
+                    version: wingman_wire::VERSION,
+                });
+                match session.run(&mut stop).await {
+                    None => return Ok(()),
+                    Some(closed) => lost(&closed, settings.identity.name().unwrap_or_default())?,
+                }
+            }
+            Err(failure) if !was_ready || is_final(&failure) => return Err(failure),
+            Err(failure) => {
+                let refused = matches!(&failure, Failure::EdgeUnreachable { .. });
+                (describe(&failure), refused)
+            }
+        };
+        if settings.exit_on_disconnect {
+            return Err(Failure::LinkLost { reason });
+        }
+        let pause = settings.backoff.pause(attempt, rand::random(), refused);
+        reporter.report(Event::LinkLost {
+            reason,
+            retry_in_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+        });
+        attempt = attempt.saturating_add(1);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        }
+    }
+}
+
+fn open_message(settings: &Settings) -> Open {
+    Open {
+        name: settings.name.clone().or_else(|| settings.identity.name().map(str::to_owned)),
+        resume_key: settings.identity.key().to_owned(),
+        max_exchanges: settings.max_exchanges,
+        agent: AGENT.to_owned(),
+    }
+}
+
+/// Whether a lost link may be replaced: the reason, and that the edge's machine was reachable.
+fn lost(closed: &Closed, session: &str) -> Result<(String, bool), Failure> {
+    match closed {
+        Closed::ByPeer { code: CloseCode::Replaced, .. } => {
+            Err(Failure::Replaced { session: session.to_owned() })
+        }
+        Closed::ByPeer { code: CloseCode::Ended, reason } => {
+            Err(Failure::SessionEnded { reason: reason.clone() })
+        }
+        closed => Ok((closed.to_string(), true)),
+    }
+}
+
+/// Failures that another attempt would only repeat.
+const fn is_final(failure: &Failure) -> bool {
+    match failure {
+        Failure::EdgeUnreachable { .. }
+        | Failure::EdgeTls { .. }
+        | Failure::NotAnEdge { .. }
+        | Failure::SessionLimit => false,
+        _ => true,
+    }
+}
+
+fn describe(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut source = std::error::Error::source(failure);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// How long the edge may take for each step of a new link.
+const STEP_DEADLINE: Duration = Duration::from_secs(10);

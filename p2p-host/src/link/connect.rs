@@ -1,0 +1,154 @@
+//! Dialling the edge.
+
+use std::{path::Path, sync::Arc};
+
+use http::{HeaderValue, StatusCode, header};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+    tungstenite::{Error, client::IntoClientRequest},
+};
+use wingman_link::websocket_config;
+use wingman_wire::{SUBPROTOCOL, VERSION};
+
+use super::STEP_DEADLINE;
+use crate::{
+    config::Token,
+    status::{Cause, Failure},
+};
+
+/// Where the edge is and how it is recognized.
+pub struct EdgeAddress {
+    /// As the user wrote it, for messages.
+    pub url: String,
+    /// The link endpoint: `wss://…/_wingman/link`.
+    pub link_url: String,
+    /// Proves who may share.
+    pub token: Option<Token>,
+    /// Whom to trust.
+    pub trust: Trust,
+}
+
+/// Which certificates of an edge are accepted.
+#[derive(Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+impl Trust {
+    /// The system's roots, and those of a PEM file.
+    ///
+    /// # Errors
+    /// The file cannot be read or has no certificate in it.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self, Failure> {
+        let mut roots = RootCertStore::empty();
+        // A machine without any roots can still reach an edge on loopback, or one of --ca-file.
+        let native = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(native.certs);
+        if let Some(file) = ca_file {
+            let failed = |cause: Cause| Failure::Other {
+                doing: format!("Reading the CA file {}", file.display()),
+                cause,
+            };
+            let pem = std::fs::read(file).map_err(|error| failed(error.into()))?;
+            let mut found = 0_usize;
+            for certificate in rustls_pki_types::pem::PemObject::pem_slice_iter(&pem) {
+                let certificate: rustls_pki_types::CertificateDer<'_> =
+                    certificate.map_err(|error| failed(format!("{error:?}").into()))?;
+                roots.add(certificate.into_owned()).map_err(|error| failed(error.into()))?;
+                found += 1;
+            }
+            if found == 0 {
+                return Err(failed("no certificate in it".into()));
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Failure::Other { doing: "Setting up TLS".into(), cause: error.into() })?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Dials and shakes hands.
+pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
+    let mut request = edge.link_url.as_str().into_client_request().map_err(|error| {
+        Failure::EdgeUnreachable { edge: edge.url.clone(), cause: error.into() }
+    })?;
+    let fields = request.headers_mut();
+    fields.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    fields.insert(header::USER_AGENT, HeaderValue::from_static(super::AGENT));
+    if let Some(token) = &edge.token {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+            .map_err(|_| Failure::TokenRefused { edge: edge.url.clone() })?;
+        bearer.set_sensitive(true);
+        fields.insert(header::AUTHORIZATION, bearer);
+    }
+    let connector = Connector::Rustls(edge.trust.0.clone());
+    let dial =
+        connect_async_tls_with_config(request, Some(websocket_config()), true, Some(connector));
+    match timeout(STEP_DEADLINE, dial).await {
+        Err(_) => Err(Failure::EdgeUnreachable {
+            edge: edge.url.clone(),
+            cause: format!("no answer within {STEP_DEADLINE:?}").into(),
+        }),
+        Ok(Err(error)) => Err(failure(edge, error)),
+        Ok(Ok((socket, response))) => {
+            let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
+            if agreed.is_some_and(|protocol| protocol == SUBPROTOCOL) {
+                Ok(socket)
+            } else {
+                Err(Failure::NotAnEdge {
+                    edge: edge.url.clone(),
+                    status: response.status().as_u16(),
+                })
+            }
+        }
+    }
+}
+
+fn failure(edge: &EdgeAddress, error: Error) -> Failure {
+    let url = || edge.url.clone();
+    match error {
+        Error::Http(response) => {
+            let status = response.status();
+            let code = response.headers().get("wingman-error").map(HeaderValue::as_bytes);
+            match (status, code) {
+                (StatusCode::UNAUTHORIZED, Some(b"token-missing")) => {
+                    Failure::TokenMissing { edge: url() }
+                }
+                (StatusCode::UNAUTHORIZED, Some(_)) => Failure::TokenRefused { edge: url() },
+                (StatusCode::UPGRADE_REQUIRED, Some(_)) => Failure::VersionMismatch {
+                    ours: VERSION,
+                    theirs: response
+                        .headers()
+                        .get(header::SEC_WEBSOCKET_PROTOCOL)
+                        .and_then(|protocol| protocol.to_str().ok())
+                        .and_then(|protocol| protocol.strip_prefix("wingman."))
+                        .and_then(|version| version.parse().ok()),
+                },
+                (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, Some(_)) => {
+                    Failure::EdgeUnreachable {
+                        edge: url(),
+                        cause: format!("it answers {status} for now").into(),
+                    }
+                }
+                _ => Failure::NotAnEdge { edge: url(), status: status.as_u16() },
+            }
+        }
+        Error::Tls(error) => Failure::EdgeTls { edge: url(), cause: error.into() },
+        Error::Io(error) if is_certificate_error(&error) => {
+            Failure::EdgeTls { edge: url(), cause: error.into() }
+        }
+        // The peer spoke, but neither HTTP nor WebSocket.
+        Error::Protocol(_) => Failure::NotAnEdge { edge: url(), status: 0 },
+        error => Failure::EdgeUnreachable { edge: url(), cause: error.into() },
+    }
+}
+
+fn is_certificate_error(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}

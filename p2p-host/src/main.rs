@@ -1,0 +1,39 @@
+//! `wingman`: share a local port at a public URL.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use wingman_host::{app, cli::Cli, status::Failure};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("wingman")
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(app::run(&cli));
+            // Nothing that is still running may hold up the end of the process.
+            runtime.shutdown_background();
+            ended
+        }
+        Err(error) => {
+            Err(Failure::Other { doing: "Starting the runtime".into(), cause: error.into() })
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print(cli.json);
+            failure.exit_code().code().into()
+        }
+    }
+}
+
+/// Enough for one visitor's bulk beside everything else; a laptop has other work to do.
+const WORKERS: usize = 2;

@@ -1,0 +1,216 @@
+//! One request to a session: opened on its host's link, relayed, counted, and answered if it fails.
+
+use std::time::Duration;
+
+use http::Method;
+use pingora::{Error, ErrorType, Result, proxy::Session as Downstream};
+use tokio::time::Instant;
+use wingman_wire::{code::ResetCode, head::Scheme};
+
+use super::{
+    Gateway,
+    head::{self, Asked},
+    relay::{self, Failure, Report, Rules},
+};
+use crate::{
+    fields::{self, RequestRules},
+    forwarded::Visitor,
+    pages::Problem,
+    session::{Session, Unavailable},
+    telemetry::{Content, Outcome, Path},
+};
+
+/// A host that is alive answers for its origin; this only bounds one that is broken or hostile.
+const HEAD_DEADLINE: Duration = Duration::from_secs(600);
+
+impl Gateway {
+    pub(super) async fn exchange(
+        &self,
+        downstream: &mut Downstream,
+        session: &Session,
+        scheme: Scheme,
+    ) -> Result<bool> {
+        let _in_flight = self.metrics.exchanges_in_flight.hold();
+        let began = Instant::now();
+        let mut report = Report::default();
+        let failure = self.run(downstream, session, scheme, &mut report).await.err();
+        let outcome = report.status.map_or(Outcome::None, Outcome::of);
+        let whole = (!report.upgraded).then(|| began.elapsed());
+        self.metrics.exchange_ended(Path::Relay, outcome, whole);
+        if let Some(head_at) = report.head_at {
+            self.metrics.exchange_head.observe(head_at - began);
+        }
+        let bytes = |content| self.metrics.content_bytes.get(Path::Relay, content);
+        bytes(Content::Request).add(report.uploaded);
+        bytes(Content::Response).add(report.downloaded);
+        tracing::debug!(
+            session = %session.name(),
+            status = report.status,
+            uploaded = report.uploaded,
+            downloaded = report.downloaded,
+            failure = failure.as_ref().map(tracing::field::display),
+            "exchange"
+        );
+        match failure {
+            None => Ok(true),
+            Some(End::Answer(problem)) => {
+                if problem == Problem::ContentTooLarge || !downstream.as_downstream_mut().is_body_done() {
+                    downstream.as_downstream_mut().set_keepalive(None);
+                }
+                self.problem(downstream, problem).await
+            }
+            Some(End::Cut(problem)) => {
+                if let Some(problem) = problem {
+                    self.metrics.problem(problem);
+                }
+                Err(Error::explain(ErrorType::ConnectionClosed, "exchange broke off"))
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        downstream: &mut Downstream,
+        session: &Session,
+        scheme: Scheme,
+        report: &mut Report,
+    ) -> Result<(), End> {
+        let limits = &self.settings.limits;
+        let no_content = downstream.as_downstream_mut().is_body_empty();
+        let sender = downstream
+            .client_addr()
+            .and_then(|address| address.as_inet())
+            .map(std::net::SocketAddr::ip)
+            .ok_or(End::Answer(Problem::EdgeFailed))?;
+        let request = downstream.req_header();
+        if request.headers.len() > limits.fields {
+            return Err(End::Answer(Problem::HeadTooLarge));
+        }
+        let mut rules = RequestRules::examine(request.version, fields::lines(&request.headers))
+            .map_err(|_| End::Answer(Problem::BadRequest))?;
+        let asked = Asked {
+            version: request.version,
+            is_head: request.method == Method::HEAD,
+            websocket: rules.websocket,
+            base_domain: self.settings.public.base_domain.as_str(),
+        };
+        let max_content = limits.content_bytes.on().map(|bytes| bytes.0);
+        if let (Some(length), Some(max)) = (rules.content_length, max_content)
+            && length > max
+        {
+            return Err(End::Answer(Problem::ContentTooLarge));
+        }
+        let visitor = Visitor::of(sender, scheme, &request.headers, &self.settings.trusted_proxies);
+        let authority = head::authority(request).as_bytes().to_vec();
+        let encoded = head::encode_request(request, &authority, &visitor, &mut rules);
+        let waits = rules.expects_continue;
+        if encoded.len() as u64 > limits.head_bytes.0 {
+            return Err(End::Answer(Problem::HeadTooLarge));
+        }
+        let patience = self.settings.timeouts.resume_wait.0;
+        let end = no_content && !asked.websocket;
+        let exchange = session.open(encoded, end, patience).await.map_err(|why| {
+            End::Answer(match why {
+                Unavailable::Away => Problem::HostAway,
+                Unavailable::Ended => Problem::UnknownSession,
+                Unavailable::Busy => Problem::TooManyExchanges,
+                Unavailable::HeadTooLarge => Problem::HeadTooLarge,
+            })
+        })?;
+        if waits && !no_content {
+            // RFC 9110 §10.1.1 lets an intermediary say it for the origin, whose host is there.
+            downstream
+                .as_downstream_mut()
+                .write_continue_response()
+                .await
+                .map_err(|_| End::Cut(None))?;
+        }
+        let rules = Rules {
+            asked,
+            max_content,
+            head_deadline: self.settings.timeouts.response_head.on().map_or(HEAD_DEADLINE, |s| s.0),
+            no_content: end,
+        };
+        let _stream = self.metrics.streams.hold();
+        let relayed = relay::run(downstream, &exchange, rules, report, &self.metrics.upgrades).await;
+        relayed.map_err(|failure| {
+            tracing::debug!(error = %failure, "relay failed");
+            let problem = problem_of(&failure);
+            match (report.status, problem) {
+                (None, Some(problem)) => End::Answer(problem),
+                (_, problem) => End::Cut(problem),
+            }
+        })
+    }
+}
+
+/// How a failed exchange ends for the visitor.
+#[derive(Debug)]
+enum End {
+    /// With a page of ours.
+    Answer(Problem),
+    /// By cutting the connection: the response had begun, or nobody is there.
+    Cut(Option<Problem>),
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Answer(problem) | Self::Cut(Some(problem)) => out.write_str(problem.as_str()),
+            Self::Cut(None) => out.write_str("visitor left"),
+        }
+    }
+}
+
+/// The one place where failures become problems; `None` when there is nobody to tell.
+fn problem_of(failure: &Failure) -> Option<Problem> {
+    Some(match failure {
+        Failure::Reset(code) => match code {
+            ResetCode::OriginRefused => Problem::OriginRefused,
+            ResetCode::OriginReset => Problem::OriginReset,
+            ResetCode::OriginTimeout => Problem::OriginTimeout,
+            ResetCode::OriginInvalid => Problem::OriginInvalid,
+            ResetCode::OriginTls => Problem::OriginTls,
+            ResetCode::TooLarge => Problem::ContentTooLarge,
+            ResetCode::BadRequest | ResetCode::RequestAborted => Problem::BadRequest,
+            ResetCode::Refused => Problem::TooManyExchanges,
+            ResetCode::Enough
+            | ResetCode::Cancelled
+            | ResetCode::Protocol
+            | ResetCode::Internal => Problem::HostFailed,
+        },
+        Failure::LinkLost => Problem::LinkLost,
+        Failure::BadHead(_) => Problem::HostFailed,
+        Failure::Late => Problem::OriginTimeout,
+        Failure::TooLarge => Problem::ContentTooLarge,
+        Failure::Visitor(error) if is_timeout(error) => Problem::RequestTimeout,
+        Failure::Visitor(error) if error.etype == ErrorType::InvalidHTTPHeader => Problem::BadRequest,
+        Failure::Visitor(_) => return None,
+    })
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(error.etype, ErrorType::ReadTimedout | ErrorType::WriteTimedout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blame_of_a_reset_survives_its_way_to_the_page() {
+        for code in ResetCode::ALL {
+            let problem = problem_of(&Failure::Reset(code)).unwrap();
+            let origin = code.blame() == wingman_wire::code::Blame::Origin;
+            assert_eq!(origin, problem.blame() == wingman_wire::code::Blame::Origin, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_visitor_that_left_gets_no_page() {
+        let gone = Error::explain(ErrorType::ConnectionClosed, "gone");
+        assert_eq!(problem_of(&Failure::Visitor(gone)), None);
+        let slow = Error::explain(ErrorType::ReadTimedout, "slow");
+        assert_eq!(problem_of(&Failure::Visitor(slow)), Some(Problem::RequestTimeout));
+    }
+}

@@ -1,0 +1,135 @@
+//! Heads between Pingora's types and the wire.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, StatusCode, Version, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use wingman_wire::head::{self, HeadError, RequestHead, ResponseHead};
+
+use crate::{
+    cookies,
+    fields::{RequestRules, ResponseError, ResponseRules},
+    forwarded::Visitor,
+};
+
+/// The authority a request is for: `:authority` of HTTP/2, else `Host`.
+pub(super) fn authority(request: &RequestHeader) -> &str {
+    request
+        .uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or_else(|| request.headers.get(header::HOST).and_then(|host| host.to_str().ok()))
+        .unwrap_or_default()
+}
+
+/// The target in origin-form (or `*`), as the visitor wrote it. An absolute-form target loses scheme
+/// and authority, which Pingora has checked against `Host` (RFC 9112 §3.2.2).
+pub(super) fn target(request: &RequestHeader) -> &[u8] {
+    let raw = request.raw_path();
+    if raw.first() == Some(&b'/') || raw == b"*" {
+        return raw;
+    }
+    match request.uri.path_and_query().map(http::uri::PathAndQuery::as_str) {
+        Some("") | None => b"/",
+        Some(path) => path.as_bytes(),
+    }
+}
+
+/// Encodes a request head for the host.
+pub(super) fn encode_request(
+    request: &RequestHeader,
+    authority: &[u8],
+    visitor: &Visitor,
+    rules: &mut RequestRules<'_>,
+) -> Bytes {
+    let mut out = BytesMut::with_capacity(1024);
+    let method = request.method.as_str().as_bytes();
+    RequestHead::put(&mut out, method, visitor.scheme, authority, target(request));
+    for (name, value) in &request.headers {
+        if name != header::HOST
+            && !visitor.drops(name.as_str().as_bytes())
+            && rules.keeps(name.as_str().as_bytes(), value.as_bytes())
+        {
+            head::put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+    visitor.write(authority, |name, value| head::put_field(&mut out, name, value));
+    out.freeze()
+}
+
+/// Why a response head of the host cannot be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadHead {
+    #[error("malformed head")]
+    Malformed(#[from] HeadError),
+    #[error("unacceptable head")]
+    Unacceptable(#[from] ResponseError),
+    /// Flags and status disagree.
+    #[error("interim flag and status disagree")]
+    Interim,
+    #[error("field line is not HTTP")]
+    Field,
+}
+
+/// A response head ready to be written.
+pub(super) struct Response {
+    pub(super) header: Box<ResponseHeader>,
+    /// Its content has a known length, which Pingora does not flush before it is complete.
+    pub(super) has_length: bool,
+}
+
+/// What the response is an answer to.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) version: Version,
+    pub(super) is_head: bool,
+    pub(super) websocket: bool,
+    pub(super) base_domain: &'a str,
+}
+
+/// Decodes and cleans a response head of the host.
+pub(super) fn decode_response(
+    encoded: Bytes,
+    interim: bool,
+    asked: Asked<'_>,
+) -> Result<Response, BadHead> {
+    let decoded = ResponseHead::decode(encoded)?;
+    let status = decoded.status;
+    if interim != (status < 200 && status != 101) {
+        return Err(BadHead::Interim);
+    }
+    let lines = decoded.fields.collect::<Result<Vec<_>, _>>()?;
+    let mut rules = ResponseRules::examine(
+        status,
+        asked.websocket,
+        lines.iter().map(|(name, value)| (&name[..], &value[..])),
+    )?;
+    let code = StatusCode::from_u16(status).map_err(|_| BadHead::Field)?;
+    let mut header = ResponseHeader::build_no_case(code, Some(lines.len().saturating_add(3)))
+        .map_err(|_| BadHead::Field)?;
+    for (name, value) in &lines {
+        if !rules.keeps(name) {
+            continue;
+        }
+        let name = HeaderName::from_bytes(name).map_err(|_| BadHead::Field)?;
+        let stripped = if name == header::SET_COOKIE {
+            cookies::strip_foreign_domain(value, asked.base_domain)
+        } else {
+            None
+        };
+        let value = match stripped {
+            Some(value) => HeaderValue::from_bytes(&value),
+            None => HeaderValue::from_maybe_shared(value.clone()),
+        };
+        let value = value.map_err(|_| BadHead::Field)?;
+        header.append_header(name, value).map_err(|_| BadHead::Field)?;
+    }
+    let has_length = rules.content_length.is_some();
+    let has_content = !interim && !asked.is_head && !matches!(status, 101 | 204 | 304);
+    if has_content && !has_length && asked.version == Version::HTTP_11 {
+        header.insert_header(header::TRANSFER_ENCODING, "chunked").map_err(|_| BadHead::Field)?;
+    }
+    if status == 101 {
+        header.insert_header(header::CONNECTION, "Upgrade").map_err(|_| BadHead::Field)?;
+    }
+    Ok(Response { header: Box::new(header), has_length: has_content && has_length })
+}

@@ -1,0 +1,328 @@
+//! One exchange on the relay path: the visitor's request to the host, the host's response back.
+//!
+//! Both directions move in one loop, so that neither waits for the other: credit for the upload is
+//! awaited beside the next piece of the response. Nothing is buffered beyond one piece each way.
+
+use std::{collections::VecDeque, pin::pin, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora::{
+    Error, ErrorType,
+    protocols::http::HttpTask,
+    proxy::Session,
+};
+use tokio::time::{Instant, sleep_until};
+use wingman_link::{Exchange, LinkSendError};
+use wingman_mux::{Incoming, SendError};
+use wingman_wire::{code::ResetCode, head::FieldLines};
+
+use super::head::{self, Asked, BadHead};
+use crate::telemetry::{Held, Level};
+
+/// Content gathered into one write.
+const BATCH: usize = 64 * 1024;
+
+/// Marks the error by which a flush is asked for; see [`Relay::write`].
+const FLUSH: &str = "wingman: flush";
+
+/// Why an exchange did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The host ended it.
+    #[error("reset by the host: {0:?}")]
+    Reset(ResetCode),
+    /// The link broke.
+    #[error("link lost")]
+    LinkLost,
+    /// The host answered with something that is not HTTP.
+    #[error("bad response head")]
+    BadHead(#[from] BadHead),
+    /// The host sent no response head in time.
+    #[error("no response head in time")]
+    Late,
+    /// The request content is above the limit.
+    #[error("request content is too large")]
+    TooLarge,
+    /// The visitor went away.
+    #[error("visitor went away")]
+    Visitor(#[source] Box<Error>),
+}
+
+/// What happened, for metrics and the log.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// The final status, once its head was written.
+    pub(super) status: Option<u16>,
+    /// When.
+    pub(super) head_at: Option<Instant>,
+    /// Request content bytes.
+    pub(super) uploaded: u64,
+    /// Response content bytes.
+    pub(super) downloaded: u64,
+    /// A WebSocket.
+    pub(super) upgraded: bool,
+}
+
+/// How to relay.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) asked: Asked<'a>,
+    /// The most request content; `None` is no limit.
+    pub(super) max_content: Option<u64>,
+    /// From the last request byte to the response head.
+    pub(super) head_deadline: Duration,
+    /// OPEN said that there is no content.
+    pub(super) no_content: bool,
+}
+
+/// The visitor's direction.
+#[derive(Debug)]
+enum Upload {
+    /// Reading the next piece.
+    Reading,
+    /// A piece waits for credit.
+    Sending(Bytes),
+    /// A WebSocket request: bytes come after the 101.
+    Held,
+    /// Everything was sent, or nobody wants more.
+    Done,
+}
+
+/// The host's direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Download {
+    Head,
+    /// `flush`: Pingora holds back content of a known length.
+    Content { flush: bool },
+    Upgraded,
+    Done,
+}
+
+/// Runs an exchange to its end. After an error nothing more can be sent, unless `report.status` is
+/// `None`: then an error page can.
+pub(super) async fn run(
+    session: &mut Session,
+    exchange: &Exchange,
+    rules: Rules<'_>,
+    report: &mut Report,
+    upgrades: &Level,
+) -> Result<(), Failure> {
+    let upload = if rules.asked.websocket {
+        Upload::Held
+    } else if rules.no_content {
+        Upload::Done
+    } else {
+        Upload::Reading
+    };
+    let download = Download::Head;
+    Relay { session, exchange, rules, report, upload, download, upgrades, held: None }.run().await
+}
+
+struct Relay<'a, 'b> {
+    session: &'a mut Session,
+    exchange: &'a Exchange,
+    rules: Rules<'b>,
+    report: &'a mut Report,
+    upload: Upload,
+    download: Download,
+    upgrades: &'a Level,
+    /// Counts this one while it is upgraded.
+    held: Option<Held>,
+}
+
+impl Relay<'_, '_> {
+    async fn run(&mut self) -> Result<(), Failure> {
+        let mut items = VecDeque::new();
+        let mut late = pin!(sleep_until(Instant::now() + self.rules.head_deadline));
+        while self.download != Download::Done {
+            let idle = matches!(self.upload, Upload::Held | Upload::Done);
+            let mut nothing = Bytes::new();
+            let (sending, piece) = match &mut self.upload {
+                Upload::Sending(piece) => (true, piece),
+                Upload::Reading | Upload::Held | Upload::Done => (false, &mut nothing),
+            };
+            tokio::select! {
+                alive = self.exchange.read_batch(&mut items, BATCH) => {
+                    if !alive {
+                        return Err(Failure::LinkLost);
+                    }
+                    self.on_items(&mut items).await?;
+                }
+                sent = self.exchange.send_data(piece), if sending => {
+                    self.on_sent(sent);
+                    late.as_mut().reset(Instant::now() + self.rules.head_deadline);
+                }
+                read = self.session.downstream_session.read_body_or_idle(idle), if !sending => {
+                    self.on_read(read)?;
+                }
+                () = &mut late, if self.download == Download::Head && idle => {
+                    return Err(Failure::Late);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_read(&mut self, read: Result<Option<Bytes>, Box<Error>>) -> Result<(), Failure> {
+        match read {
+            Ok(Some(piece)) if piece.is_empty() => {}
+            Ok(Some(piece)) => {
+                self.report.uploaded += piece.len() as u64;
+                if self.rules.max_content.is_some_and(|max| self.report.uploaded > max)
+                    && self.download != Download::Upgraded
+                {
+                    self.exchange.reset(ResetCode::TooLarge);
+                    return Err(Failure::TooLarge);
+                }
+                self.upload = Upload::Sending(piece);
+            }
+            Ok(None) => self.finish_upload(),
+            Err(error) => {
+                let code = match self.upload {
+                    Upload::Reading if self.download != Download::Upgraded => {
+                        ResetCode::RequestAborted
+                    }
+                    _ => ResetCode::Cancelled,
+                };
+                self.exchange.reset(code);
+                return Err(Failure::Visitor(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_sent(&mut self, sent: Result<(), LinkSendError>) {
+        self.upload = match sent {
+            Ok(()) => Upload::Reading,
+            // The host has answered and wants no more, or it is gone: its direction tells which.
+            Err(LinkSendError::Stream(_) | LinkSendError::Closed) => Upload::Done,
+        };
+        if matches!(self.upload, Upload::Reading)
+            && self.download != Download::Upgraded
+            && self.session.as_mut().is_body_done()
+        {
+            self.finish_upload();
+        }
+    }
+
+    fn finish_upload(&mut self) {
+        self.upload = Upload::Done;
+        match self.exchange.finish(Bytes::new()) {
+            // As in `on_sent`.
+            Ok(()) | Err(LinkSendError::Closed | LinkSendError::Stream(SendError::Reset(_))) => {}
+            Err(LinkSendError::Stream(error)) => {
+                debug_assert!(false, "upload finished in a wrong state: {error}");
+            }
+        }
+    }
+
+    async fn on_items(&mut self, items: &mut VecDeque<Incoming>) -> Result<(), Failure> {
+        let mut tasks = Vec::with_capacity(items.len() + 1);
+        let mut failure = None;
+        for item in items.drain(..) {
+            match self.task(item) {
+                Ok(Some(task)) => tasks.push(task),
+                Ok(None) => {}
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+            // After the head of an upgrade Pingora must have switched before it takes content.
+            if self.download == Download::Upgraded && !self.session.as_mut().was_upgraded() {
+                self.write(std::mem::take(&mut tasks)).await?;
+            }
+        }
+        if !tasks.is_empty() {
+            self.write(tasks).await?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn task(&mut self, item: Incoming) -> Result<Option<HttpTask>, Failure> {
+        Ok(match item {
+            Incoming::Head { head, interim } => {
+                let response = head::decode_response(head, interim, self.rules.asked)?;
+                if interim {
+                    // RFC 9110 §15.2: not to HTTP/1.0.
+                    let old = self.rules.asked.version == http::Version::HTTP_10;
+                    return Ok((!old).then_some(HttpTask::Header(response.header, false)));
+                }
+                let status = response.header.status.as_u16();
+                self.report.status = Some(status);
+                self.report.head_at = Some(Instant::now());
+                if status == 101 {
+                    self.report.upgraded = true;
+                    self.held = Some(self.upgrades.hold());
+                    self.download = Download::Upgraded;
+                    self.upload = Upload::Reading;
+                    self.session.as_mut().set_read_timeout(None);
+                } else {
+                    if matches!(self.upload, Upload::Held) {
+                        self.finish_upload();
+                    }
+                    let http1 = !self.session.as_mut().is_http2();
+                    self.download = Download::Content { flush: http1 && response.has_length };
+                }
+                Some(HttpTask::Header(response.header, false))
+            }
+            Incoming::Data(content) => {
+                self.report.downloaded += content.len() as u64;
+                Some(match self.download {
+                    Download::Upgraded => HttpTask::UpgradedBody(Some(content), false),
+                    _ => HttpTask::Body(Some(content), false),
+                })
+            }
+            Incoming::Finish { trailers } => {
+                let upgraded = self.download == Download::Upgraded;
+                self.download = Download::Done;
+                Some(match decode_trailers(trailers) {
+                    _ if upgraded => HttpTask::UpgradedBody(None, true),
+                    Some(trailers) => HttpTask::Trailer(Some(Box::new(trailers))),
+                    None => HttpTask::Done,
+                })
+            }
+            Incoming::Reset(code) => return Err(Failure::Reset(code)),
+        })
+    }
+
+    /// Writes to the visitor and flushes.
+    ///
+    /// Pingora keeps up to 1,460 bytes of content of a known length back until it is complete, and has
+    /// no flush. But a `Failed` task that is not alone makes it flush and hand the error back, which
+    /// changes nothing else (pingora-core 0.9.1, v1/server.rs `response_duplex_vec`).
+    async fn write(&mut self, mut tasks: Vec<HttpTask>) -> Result<(), Failure> {
+        let flush = matches!(self.download, Download::Content { flush: true });
+        if flush {
+            tasks.push(HttpTask::Failed(Error::new(ErrorType::Custom(FLUSH))));
+        }
+        match self.session.write_response_tasks(tasks).await {
+            Ok(_) => Ok(()),
+            Err(error) if flush && error.etype == ErrorType::Custom(FLUSH) => Ok(()),
+            Err(error) => {
+                self.exchange.reset(ResetCode::Cancelled);
+                Err(Failure::Visitor(error))
+            }
+        }
+    }
+}
+
+/// Trailers that may go to a visitor: none that frame, route or control the message (RFC 9110 §6.5.1).
+fn decode_trailers(encoded: Bytes) -> Option<HeaderMap> {
+    if encoded.is_empty() {
+        return None;
+    }
+    let mut trailers = HeaderMap::new();
+    for line in FieldLines::new(encoded) {
+        let (name, value) = line.ok()?;
+        let name = HeaderName::from_bytes(&name).ok()?;
+        let value = HeaderValue::from_maybe_shared(value).ok()?;
+        let forbidden = crate::fields::is_hop_by_hop(name.as_str().as_bytes())
+            || matches!(name.as_str(), "content-length" | "host" | "set-cookie" | "content-encoding");
+        if !forbidden {
+            trailers.append(name, value);
+        }
+    }
+    (!trailers.is_empty()).then_some(trailers)
+}

@@ -1,0 +1,22 @@
+//! `wingman-edge`: the public server between visitors and hosts.
+//!
+//! - [`gateway`]: Pingora, towards visitors; the only place with its types.
+//! - [`session`]: who shares under which name, over which link.
+//! - [`link`]: the edge's end of a link.
+//! - [`names`], [`tokens`], [`certs`], [`forwarded`], [`fields`], [`cookies`], [`pages`]: the pieces of
+//!   HTTP and trust that need no I/O.
+//! - [`config`], [`cli`], [`telemetry`]: operations.
+
+pub mod certs;
+pub mod cli;
+pub mod config;
+pub mod cookies;
+pub mod fields;
+pub mod forwarded;
+pub mod gateway;
+pub mod link;
+pub mod names;
+pub mod pages;
+pub mod session;
+pub mod telemetry;
+pub mod tokens;

@@ -1,0 +1,192 @@
+//! The edge's end of a link: who may have one, and what is said on its control stream.
+
+mod admission;
+
+pub use admission::{Admission, Refusal, admit};
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+use tokio_tungstenite::{WebSocketStream, tungstenite::protocol};
+use wingman_link::{Closed, Link, drive, websocket_config};
+use wingman_mux::{CarrierError, Config, HeartbeatConfig, Role};
+use wingman_wire::{
+    code::CloseCode,
+    control::{self, EdgeToHost, HostToEdge, Open, RefusedReason},
+};
+
+use crate::{
+    config::PublicAddress,
+    session::{Claim, Claimed, Registry, ResumeProof, Session},
+    telemetry::{LinkEnd, LinkRefusal, LinkStart, Metrics},
+    tokens::Grant,
+};
+
+/// What this edge calls itself towards hosts.
+pub const AGENT: &str = concat!("wingman-edge/", env!("CARGO_PKG_VERSION"));
+
+/// Limits of links.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkLimits {
+    /// From the 101 to the host's first control message.
+    pub handshake: Duration,
+    /// Exchanges at once on one link, whatever the host offers.
+    pub max_exchanges: usize,
+    /// Liveness.
+    pub heartbeat: HeartbeatConfig,
+    /// Bytes of one head.
+    pub max_head: usize,
+}
+
+/// Serves links.
+#[derive(Debug)]
+pub struct LinkServer {
+    /// The sessions that links belong to.
+    pub registry: Arc<Registry>,
+    /// For the `opened` message.
+    pub public: PublicAddress,
+    /// Limits.
+    pub limits: LinkLimits,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl LinkServer {
+    /// Serves one link to its end, in the caller's task.
+    pub async fn serve<S>(&self, stream: S, grant: Grant)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let config = websocket_config();
+        let role = protocol::Role::Server;
+        let socket = WebSocketStream::from_raw_socket(stream, role, Some(config)).await;
+        let mut config = Config::new(Role::Opener);
+        config.heartbeat = self.limits.heartbeat;
+        config.max_streams = self.limits.max_exchanges;
+        config.max_head = self.limits.max_head;
+        let link = Link::new(config);
+        let (closed, ()) = tokio::join!(drive(socket, link.clone()), self.control(&link, &grant));
+        self.metrics.links_closed.get(link_end(&closed)).add(1);
+        tracing::info!(token = %grant.id, %closed, "link closed");
+    }
+
+    async fn control(&self, link: &Link, grant: &Grant) {
+        let first = match timeout(self.limits.handshake, link.control()).await {
+            Ok(Some(json)) => control::decode(&json),
+            Ok(None) => return,
+            Err(_) => return link.close(CloseCode::Protocol, "no open message in time"),
+        };
+        let open = match first {
+            Ok(HostToEdge::Open(open)) => open,
+            Ok(HostToEdge::End) | Err(_) => {
+                return link.close(CloseCode::Protocol, "expected an open message");
+            }
+        };
+        let session = match self.open(&open, link, grant) {
+            Ok(claimed) => {
+                let session = claimed.session;
+                self.say(link, &EdgeToHost::Opened {
+                    session: session.name().as_str().to_owned(),
+                    url: self.public.session_url(&session.name()),
+                    resumed: claimed.start != LinkStart::New,
+                    agent: AGENT.to_owned(),
+                });
+                session
+            }
+            Err(reason) => {
+                tracing::info!(token = %grant.id, ?reason, "session refused");
+                self.metrics.links_refused.get(refusal(reason)).add(1);
+                let message = explain(reason).to_owned();
+                self.say(link, &EdgeToHost::Refused { reason, message });
+                return link.close(CloseCode::Refused, "session refused");
+            }
+        };
+        let _held = self.metrics.links.hold();
+        self.follow(link, &session).await;
+        self.registry.lost(&session, link);
+    }
+
+    fn open(&self, open: &Open, link: &Link, grant: &Grant) -> Result<Claimed, RefusedReason> {
+        let name = open.name.as_deref().map(str::parse).transpose();
+        let name = name.map_err(|_| RefusedReason::NameInvalid)?;
+        let proof = ResumeProof::of(&open.resume_key).ok_or(RefusedReason::BadRequest)?;
+        let offered = usize::try_from(open.max_exchanges).unwrap_or(usize::MAX);
+        if offered == 0 {
+            return Err(RefusedReason::BadRequest);
+        }
+        link.set_max_exchanges(offered.min(self.limits.max_exchanges));
+        let claimed = self.registry.claim(&Claim { name, proof, grant }, link)?;
+        self.metrics.links_opened.get(claimed.start).add(1);
+        tracing::info!(
+            session = %claimed.session.name(),
+            token = %grant.id,
+            start = claimed.start.as_str(),
+            "session opened"
+        );
+        Ok(claimed)
+    }
+
+    /// Control messages after the first.
+    async fn follow(&self, link: &Link, session: &Arc<Session>) {
+        while let Some(json) = link.control().await {
+            match control::decode(&json) {
+                Ok(HostToEdge::End) => {
+                    tracing::info!(session = %session.name(), "session ended by its host");
+                    self.registry.end(session, link);
+                }
+                Ok(HostToEdge::Open(_)) | Err(_) => {
+                    link.close(CloseCode::Protocol, "unexpected control message");
+                }
+            }
+        }
+    }
+
+    fn say(&self, link: &Link, message: &EdgeToHost) {
+        match control::encode(message) {
+            Ok(json) => link.send_control(json),
+            Err(error) => tracing::error!(%error, "control message cannot be encoded"),
+        }
+    }
+}
+
+const fn explain(reason: RefusedReason) -> &'static str {
+    match reason {
+        RefusedReason::NameTaken => "another host shares under this name",
+        RefusedReason::NameInvalid => {
+            "a name is one DNS label: letters, digits and inner hyphens, at most 63, and not reserved"
+        }
+        RefusedReason::NameNotAllowed => "this token does not allow this name",
+        RefusedReason::SessionLimit => "this token has all the sessions it may have",
+        RefusedReason::BadRequest => "the open message is not acceptable",
+        RefusedReason::Other => "refused",
+    }
+}
+
+const fn refusal(reason: RefusedReason) -> LinkRefusal {
+    match reason {
+        RefusedReason::NameTaken => LinkRefusal::NameTaken,
+        RefusedReason::NameInvalid => LinkRefusal::NameInvalid,
+        RefusedReason::NameNotAllowed => LinkRefusal::NameNotAllowed,
+        RefusedReason::SessionLimit => LinkRefusal::Limit,
+        RefusedReason::BadRequest | RefusedReason::Other => LinkRefusal::Malformed,
+    }
+}
+
+const fn link_end(closed: &Closed) -> LinkEnd {
+    match closed {
+        Closed::Locally(CloseCode::Replaced) => LinkEnd::Replaced,
+        Closed::Locally(CloseCode::Restarting) => LinkEnd::Shutdown,
+        Closed::Locally(CloseCode::Ended | CloseCode::Refused)
+        | Closed::ByPeer { code: CloseCode::Ended, .. } => LinkEnd::Ended,
+        Closed::Locally(CloseCode::Silent) | Closed::Carrier(CarrierError::Silent(_)) => {
+            LinkEnd::Silent
+        }
+        Closed::Locally(CloseCode::Protocol) | Closed::Carrier(_) | Closed::Flood => {
+            LinkEnd::Protocol
+        }
+        Closed::ByPeer { .. } | Closed::Lost(_) => LinkEnd::Broken,
+    }
+}

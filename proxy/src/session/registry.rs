@@ -1,0 +1,152 @@
+//! All sessions of this edge.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use wingman_link::Link;
+use wingman_wire::control::RefusedReason;
+
+use super::{Host, ResumeProof, Session};
+use crate::{
+    names::SessionName,
+    telemetry::{LinkStart, Metrics, SessionEnd},
+    tokens::Grant,
+};
+
+/// Limits of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistryLimits {
+    /// How long a session without a link keeps its name.
+    pub retention: Duration,
+}
+
+/// What a host asks for when it links.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    /// The wanted name; `None` lets the edge choose.
+    pub name: Option<SessionName>,
+    /// Who it is.
+    pub proof: ResumeProof,
+    /// What its token allows.
+    pub grant: &'a Grant,
+}
+
+/// A session that a host got.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The session, with the host's link attached.
+    pub session: Arc<Session>,
+    /// What the link did.
+    pub start: LinkStart,
+}
+
+/// Sessions by name.
+#[derive(Debug)]
+pub struct Registry {
+    limits: RegistryLimits,
+    metrics: Arc<Metrics>,
+    sessions: RwLock<HashMap<SessionName, Arc<Session>>>,
+}
+
+impl Registry {
+    /// An empty registry.
+    pub fn new(limits: RegistryLimits, metrics: Arc<Metrics>) -> Self {
+        Self { limits, metrics, sessions: RwLock::default() }
+    }
+
+    /// The session of that name.
+    pub fn find(&self, name: &SessionName) -> Option<Arc<Session>> {
+        self.sessions.read().get(name).cloned()
+    }
+
+    /// How many sessions there are, with and without a link.
+    pub fn len(&self) -> usize {
+        self.sessions.read().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives `link` the session it claims: a new one, or an existing one whose key it holds.
+    ///
+    /// # Errors
+    /// Why not, for the host.
+    pub fn claim(&self, claim: &Claim<'_>, link: &Link) -> Result<Claimed, RefusedReason> {
+        let own = claim.proof.name();
+        let name = claim.name.unwrap_or(own);
+        if name != own && !claim.grant.allows(&name) {
+            return Err(RefusedReason::NameNotAllowed);
+        }
+        let mut sessions = self.sessions.write();
+        if let Some(session) = sessions.get(&name) {
+            if !session.proof.is(&claim.proof) {
+                return Err(RefusedReason::NameTaken);
+            }
+            let replaced = session.attach(link.clone());
+            let start = if replaced { LinkStart::Replaced } else { LinkStart::Resumed };
+            return Ok(Claimed { session: session.clone(), start });
+        }
+        let of_token = sessions.values().filter(|session| session.token == claim.grant.id).count();
+        if of_token >= claim.grant.max_sessions as usize {
+            return Err(RefusedReason::SessionLimit);
+        }
+        let session = Arc::new(Session {
+            name,
+            proof: claim.proof,
+            token: claim.grant.id.clone(),
+            host: watch::Sender::new(Host::Linked(link.clone())),
+            _held: self.metrics.sessions.hold(),
+        });
+        sessions.insert(name, session.clone());
+        self.metrics.sessions_opened.add(1);
+        Ok(Claimed { session, start: LinkStart::New })
+    }
+
+    /// The link is over: its session waits for the next one.
+    pub fn lost(&self, session: &Session, link: &Link) {
+        session.detach(link);
+    }
+
+    /// The host said that it is done: the name is free, who waits is answered.
+    pub fn end(&self, session: &Arc<Session>, link: &Link) {
+        let mut sessions = self.sessions.write();
+        // A link that was replaced has no say any more.
+        if session.link().is_some_and(|current| current.is_same(link)) {
+            if sessions.get(&session.name).is_some_and(|known| Arc::ptr_eq(known, session)) {
+                sessions.remove(&session.name);
+            }
+            session.end();
+            self.metrics.sessions_closed.get(SessionEnd::Ended).add(1);
+        }
+    }
+
+    /// Forgets sessions whose host has been away for too long; returns how many.
+    pub fn sweep(&self, now: Instant) -> usize {
+        let mut sessions = self.sessions.write();
+        let before = sessions.len();
+        sessions.retain(|_, session| {
+            let over = session
+                .away_since()
+                .is_some_and(|since| now.saturating_duration_since(since) >= self.limits.retention);
+            if over {
+                session.end();
+            }
+            !over
+        });
+        let expired = before - sessions.len();
+        self.metrics.sessions_closed.get(SessionEnd::Expired).add(expired as u64);
+        expired
+    }
+
+    /// Every link that is up.
+    pub fn links(&self) -> Vec<Link> {
+        self.sessions.read().values().filter_map(|session| session.link()).collect()
+    }
+}

@@ -1,0 +1,7 @@
+// What a test needs: an edge and hosts (or none, with DIRECT=1), origins, both browsers, deadlines.
+
+export { browsers, launch } from "./lib/browser.mjs";
+export { Program, freePort } from "./lib/program.mjs";
+export { binaries, direct, startRelay } from "./lib/relay.mjs";
+export { sampleBytes, startSampleApp } from "./lib/sample-app.mjs";
+export { median, sleep, until, within } from "./lib/time.mjs";

@@ -1,0 +1,97 @@
+// Child processes that never outlive the tests.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { within } from "./time.mjs";
+
+/** What is undone, synchronously, however this process ends. */
+export const atExit = new Set();
+process.on("exit", () => {
+  for (const undo of atExit) undo();
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  process.once(signal, () => process.exit(1));
+}
+
+export class Program {
+  #child;
+  #ended;
+  #output = [];
+
+  /**
+   * Starts `command`. `ready` sees each line of standard output; the first value it gives other
+   * than undefined becomes `program.ready`.
+   */
+  static async start(command, args, { ready, deadline = 20_000, ...options }) {
+    const program = new Program();
+    const name = [command.split("/").at(-1), ...args].join(" ");
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
+    const undo = () => child.kill("SIGKILL");
+    atExit.add(undo);
+    program.#child = child;
+    program.#ended = new Promise((resolve) => {
+      const end = (how) => {
+        atExit.delete(undo);
+        resolve(how);
+      };
+      child.once("exit", (code, signal) => end(`ended with ${signal ?? code}`));
+      child.once("error", (error) => end(`did not start (${error.message})`));
+    });
+    const told = new Promise((resolve) => {
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        program.#keep(line);
+        const value = ready?.(line);
+        if (value !== undefined) resolve(value);
+      });
+      if (!ready) resolve();
+    });
+    createInterface({ input: child.stderr }).on("line", (line) => program.#keep(line));
+
+    try {
+      const died = program.#ended.then((how) => Promise.reject(new Error(how)));
+      program.ready = await within(deadline, "ready", Promise.race([told, died]));
+    } catch (error) {
+      await program.kill();
+      throw new Error(`${name}: ${error.message}\n${program.output}`);
+    }
+    return program;
+  }
+
+  /** The last lines it printed. */
+  get output() {
+    return this.#output.join("\n");
+  }
+
+  /** SIGKILL, and waits until it is gone. */
+  async kill() {
+    this.#child.kill("SIGKILL");
+    await this.#ended;
+  }
+
+  /** SIGTERM, then SIGKILL if it does not obey. */
+  async stop() {
+    this.#child.kill("SIGTERM");
+    try {
+      await within(5_000, "end", this.#ended);
+    } catch {
+      await this.kill();
+    }
+  }
+
+  #keep(line) {
+    this.#output.push(line);
+    if (this.#output.length > 60) this.#output.shift();
+  }
+}
+
+/** A TCP port of 127.0.0.1 that was free just now. */
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
