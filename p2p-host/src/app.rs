@@ -24,7 +24,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let loaded = Config::load(cli, &environment)?;
     let config = &loaded.config;
     let options =
-        status::Options::for_stdout(config.json, config.qr, config.log_query, Terminal::default());
+        status::Options::for_stdout(config.json, config.qr, config.log_query, terminal());
     let reporter = Reporter::start(options).map_err(|error| Failure::Other {
         doing: "Starting the view".into(),
         cause: error.into(),
@@ -148,6 +148,16 @@ fn state_directory(environment: &Environment) -> Option<PathBuf> {
     let state = variable("XDG_STATE_HOME")
         .or_else(|| variable("HOME").map(|home| home.join(".local").join("state")))?;
     Some(state.join("wingman"))
+}
+
+/// What std does not know of the terminal and the clock.
+fn terminal() -> Terminal {
+    Terminal {
+        width: || terminal_size::terminal_size().map(|(width, _)| width.0),
+        utc_offset: |time| {
+            chrono::DateTime::<chrono::Local>::from(time).offset().local_minus_utc()
+        },
+    }
 }
 
 fn start_log(config: &Config, reporter: &Reporter) {

@@ -42,17 +42,10 @@ impl Certificates {
     /// # Errors
     /// [`CertError`] if there is no pair that fits.
     pub fn load(cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, CertError> {
-        let files = Files {
-            cert: cert.into(),
-            key: key.into(),
-        };
+        let files = Files { cert: cert.into(), key: key.into() };
         let content = files.read()?;
         let current = ArcSwap::from_pointee(files.parse(&content)?);
-        Ok(Self {
-            current,
-            files,
-            seen: Mutex::new(content.digest()),
-        })
+        Ok(Self { current, files, seen: Mutex::new(content.digest()) })
     }
 
     /// Takes what the files hold now, if it differs from the last time and is whole.
@@ -69,11 +62,7 @@ impl Certificates {
             Err(error) => {
                 // Missing files are news once as well.
                 let before = std::mem::replace(&mut *seen, MISSING);
-                return if before == MISSING {
-                    Ok(Reload::Unchanged)
-                } else {
-                    Err(error)
-                };
+                return if before == MISSING { Ok(Reload::Unchanged) } else { Err(error) };
             }
         };
         let digest = content.digest();
@@ -184,10 +173,7 @@ struct Files {
 
 impl Files {
     fn read(&self) -> Result<Content, CertError> {
-        Ok(Content {
-            cert: read(&self.cert)?,
-            key: read(&self.key)?,
-        })
+        Ok(Content { cert: read(&self.cert)?, key: read(&self.key)? })
     }
 
     fn parse(&self, content: &Content) -> Result<CertifiedKey, CertError> {
@@ -236,16 +222,11 @@ impl Content {
 fn read(path: &Path) -> Result<Vec<u8>, CertError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => CertError::Missing(path.to_owned()),
-        _ => CertError::Unreadable {
-            path: path.to_owned(),
-            source,
-        },
+        _ => CertError::Unreadable { path: path.to_owned(), source },
     };
     let mut content = Vec::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(MAX_FILE + 1)
-        .read_to_end(&mut content)
-        .map_err(failed)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut content).map_err(failed)?;
     if content.len() as u64 > MAX_FILE {
         return Err(CertError::TooLarge(path.to_owned()));
     }

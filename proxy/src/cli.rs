@@ -1,5 +1,8 @@
 //! The command line of `wingman-edge`.
 
+// Doc comments here are help texts: people copy these URLs from a terminal.
+#![allow(rustdoc::bare_urls)]
+
 use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
@@ -102,10 +105,7 @@ impl Serve {
         }
         // Names that are not Unicode are not ours; of values the unreadable part shows as such.
         let texts = environment.into_iter().filter_map(|(name, value)| {
-            Some((
-                name.into_string().ok()?,
-                value.to_string_lossy().into_owned(),
-            ))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         });
         layers.extend(Layer::environment(texts));
         layers.extend(self.layers());

@@ -18,10 +18,7 @@ pub fn strip_foreign_domain(set_cookie: &[u8], base_domain: &str) -> Option<Vec<
         // `start` is at a `;`, which goes with the attribute behind it.
         let start = end;
         let rest = &set_cookie[start + 1..];
-        let length = rest
-            .iter()
-            .position(|byte| *byte == b';')
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len());
         end = start + 1 + length;
         if is_foreign_domain(&rest[..length], base_domain) {
             stripped.get_or_insert_with(|| set_cookie[..start].to_vec());
@@ -40,9 +37,7 @@ fn is_foreign_domain(attribute: &[u8], base_domain: &str) -> bool {
         return false;
     }
     let domain = halves.next().unwrap_or_default().trim_ascii();
-    if !domain
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+    if !domain.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
     {
         return true;
     }
@@ -124,10 +119,7 @@ mod tests {
         for (cookie, left) in [
             ("a=1;domain=example.com", "a=1"),
             ("a=1;DOMAIN=example.com", "a=1"),
-            (
-                "a=1 ;\t dOmAiN \t=\t example.com \t; Path=/",
-                "a=1 ; Path=/",
-            ),
+            ("a=1 ;\t dOmAiN \t=\t example.com \t; Path=/", "a=1 ; Path=/"),
             ("a=1; Domain=example.com;", "a=1;"),
             ("a=1;;Domain=example.com;;Secure", "a=1;;;Secure"),
             (";Domain=example.com", ""),
@@ -155,11 +147,7 @@ mod tests {
             "share.example.com=x",
             "share .example.com",
         ] {
-            assert_eq!(
-                strip(&format!("a=1; Domain={domain}")).as_deref(),
-                Some("a=1"),
-                "{domain}"
-            );
+            assert_eq!(strip(&format!("a=1; Domain={domain}")).as_deref(), Some("a=1"), "{domain}");
         }
     }
 
@@ -168,9 +156,6 @@ mod tests {
         let cookie =
             b"a=\xff\x80; Domain=example.com;  Expires=Thu, 01 Jan 1970 00:00:00 GMT ;\xfe";
         let left = b"a=\xff\x80;  Expires=Thu, 01 Jan 1970 00:00:00 GMT ;\xfe";
-        assert_eq!(
-            strip_foreign_domain(cookie, BASE).as_deref(),
-            Some(&left[..])
-        );
+        assert_eq!(strip_foreign_domain(cookie, BASE).as_deref(), Some(&left[..]));
     }
 }

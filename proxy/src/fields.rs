@@ -19,8 +19,7 @@ use kind::{Kind, is_essential, is_token};
 
 /// The field lines of a map, in its order, with repeats.
 pub fn lines(map: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    map.iter()
-        .map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
+    map.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
 }
 
 /// Whether a field belongs to one connection, whatever `Connection` says.
@@ -88,14 +87,7 @@ impl<'a> RequestRules<'a> {
             && no_content;
         let content_length = framing.length;
         let length_kept = false;
-        Ok(Self {
-            nominated,
-            websocket,
-            expects_continue,
-            content_length,
-            chunked,
-            length_kept,
-        })
+        Ok(Self { nominated, websocket, expects_continue, content_length, chunked, length_kept })
     }
 
     /// Whether this line goes on to the host. Ask once for each line: of a repeated, agreeing
@@ -179,12 +171,7 @@ impl<'a> ResponseRules<'a> {
         // link has its own framing and the edge chooses the visitor's.
         let bare = status < 200 || status == 204 || framing.coding != Coding::None;
         let content_length = if bare { None } else { framing.length };
-        Ok(Self {
-            nominated,
-            content_length,
-            switches,
-            length_kept: false,
-        })
+        Ok(Self { nominated, content_length, switches, length_kept: false })
     }
 
     /// Whether this line goes on to the visitor. Ask once for each line.
@@ -294,9 +281,7 @@ impl<'a> Nominated<'a> {
     }
 
     fn contains(&self, name: &[u8]) -> bool {
-        self.names[..self.count]
-            .iter()
-            .any(|nominated| nominated.eq_ignore_ascii_case(name))
+        self.names[..self.count].iter().any(|nominated| nominated.eq_ignore_ascii_case(name))
     }
 }
 
@@ -312,9 +297,7 @@ impl Framing {
         if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
             return Err(LengthError::Malformed);
         }
-        let length = value
-            .iter()
-            .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        let length = value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
         match self.length.replace(length) {
             Some(before) if before != length => Err(LengthError::Differing),
             _ => Ok(()),

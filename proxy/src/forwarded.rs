@@ -62,22 +62,15 @@ impl Visitor {
         trusted: &TrustedProxies,
     ) -> Self {
         let address = sender.to_canonical();
-        let mut visitor = Self {
-            address,
-            scheme,
-            host: None,
-            proxies: Vec::new(),
-            believed: false,
-        };
+        let mut visitor =
+            Self { address, scheme, host: None, proxies: Vec::new(), believed: false };
         if !trusted.contains(address) {
             return visitor;
         }
         visitor.believed = true;
         if fields.contains_key(&X_FORWARDED_FOR) || !fields.contains_key(&header::FORWARDED) {
             visitor.walk(entries(fields, &X_FORWARDED_FOR).map(parse_node), trusted);
-            visitor.host = visitor
-                .nth(entries(fields, &X_FORWARDED_HOST))
-                .and_then(parse_host);
+            visitor.host = visitor.nth(entries(fields, &X_FORWARDED_HOST)).and_then(parse_host);
         } else {
             let elements = forwarded_elements(fields);
             visitor.walk(elements.iter().rev().map(|element| element.node), trusted);
@@ -87,9 +80,7 @@ impl Visitor {
                 visitor.scheme = element.scheme.unwrap_or(scheme);
             }
         }
-        let said = visitor
-            .nth(entries(fields, &X_FORWARDED_PROTO))
-            .and_then(parse_scheme);
+        let said = visitor.nth(entries(fields, &X_FORWARDED_PROTO)).and_then(parse_scheme);
         visitor.scheme = said.unwrap_or(visitor.scheme);
         visitor
     }
@@ -144,11 +135,8 @@ impl Visitor {
         value.extend_from_slice(close);
         if !host.is_empty() && host.iter().all(|byte| is_host_byte(*byte)) {
             // Colons and brackets are not for bare tokens.
-            let quote: &[u8] = if host.iter().any(|b| matches!(b, b':' | b'[')) {
-                b"\""
-            } else {
-                b""
-            };
+            let quote: &[u8] =
+                if host.iter().any(|b| matches!(b, b':' | b'[')) { b"\"" } else { b"" };
             for part in [b";host=", quote, host, quote] {
                 value.extend_from_slice(part);
             }
@@ -257,10 +245,7 @@ const fn quotes(address: IpAddr) -> (&'static [u8], &'static [u8]) {
 /// An address, with or without a port, in any of the ways proxies write it.
 fn parse_node(node: &[u8]) -> Option<IpAddr> {
     let node = std::str::from_utf8(node).ok()?.trim().trim_matches('"');
-    let bare = node
-        .strip_prefix('[')
-        .and_then(|node| node.strip_suffix(']'))
-        .unwrap_or(node);
+    let bare = node.strip_prefix('[').and_then(|node| node.strip_suffix(']')).unwrap_or(node);
     let address = bare.parse::<IpAddr>();
     let address = address.or_else(|_| node.parse::<SocketAddr>().map(|address| address.ip()));
     address.ok().map(|address| address.to_canonical())

@@ -8,15 +8,19 @@
 mod door;
 mod exchange;
 mod head;
+mod rate;
 mod relay;
 mod server;
 mod steal;
 
 pub use server::run;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -29,9 +33,10 @@ use pingora::{
 };
 use wingman_wire::{LINK_PATH, RESERVED_PREFIX, SUBPROTOCOL, head::Scheme};
 
+use self::rate::RequestRate;
 use crate::{
     config::Settings,
-    link::{LinkServer, admit},
+    link::{LinkServer, Places, Refusal, admit},
     names::Route,
     pages::{ERROR_FIELD, Page, Pages, Problem},
     session::Registry,
@@ -46,6 +51,8 @@ pub(crate) struct Gateway {
     pages: Pages,
     metrics: Arc<Metrics>,
     shutting_down: Arc<AtomicBool>,
+    link_places: Places,
+    request_rate: Option<RequestRate>,
 }
 
 #[async_trait]
@@ -138,7 +145,6 @@ impl Gateway {
         let admission = match admitted {
             Ok(admission) => admission,
             Err(refusal) => {
-                use crate::link::Refusal;
                 let (problem, counted) = match refusal {
                     Refusal::NotWebSocket => (Problem::LinkExpected, LinkRefusal::Malformed),
                     Refusal::Version => (Problem::LinkExpected, LinkRefusal::Version),
@@ -159,6 +165,15 @@ impl Gateway {
                 return self.page(session, &page).await;
             }
         };
+        let address = client_address(session);
+        let place = match address.map(|address| self.link_places.take(address)) {
+            Some(Err(_)) => {
+                self.metrics.links_refused.get(LinkRefusal::Limit).add(1);
+                return self.problem(session, Problem::TooManyRequests).await;
+            }
+            Some(Ok(place)) => place,
+            None => None,
+        };
         let mut switching = ResponseHeader::build(StatusCode::SWITCHING_PROTOCOLS, Some(4))?;
         switching.insert_header(header::CONNECTION, "Upgrade")?;
         switching.insert_header(header::UPGRADE, "websocket")?;
@@ -166,6 +181,7 @@ impl Gateway {
         switching.insert_header(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)?;
         let stream = steal::steal(session, switching).await?;
         self.links.serve(stream, admission.grant).await;
+        drop(place);
         Ok(true)
     }
 
@@ -228,6 +244,11 @@ impl Gateway {
         session.write_response_body(content, true).await?;
         Ok(true)
     }
+}
+
+fn client_address(session: &Session) -> Option<IpAddr> {
+    let address = session.client_addr().and_then(|address| address.as_inet())?;
+    Some(address.ip().to_canonical())
 }
 
 fn accept(session: &Session) -> Option<&[u8]> {

@@ -1,8 +1,10 @@
 //! The edge's end of a link: who may have one, and what is said on its control stream.
 
 mod admission;
+mod places;
 
 pub use admission::{Admission, Refusal, admit};
+pub use places::{Place, Places};
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol};
-use wingman_link::{Closed, Link, drive, websocket_config};
+use wingman_link::{Closed, Link, Stats, drive, websocket_config};
 use wingman_mux::{CarrierError, Config, HeartbeatConfig, Role};
 use wingman_wire::{
     code::CloseCode,
@@ -21,7 +23,7 @@ use wingman_wire::{
 use crate::{
     config::PublicAddress,
     session::{Claim, Claimed, Registry, ResumeProof, Session},
-    telemetry::{LinkEnd, LinkRefusal, LinkStart, Metrics},
+    telemetry::{LinkBytes, LinkEnd, LinkRefusal, LinkStart, Metrics},
     tokens::Grant,
 };
 
@@ -68,7 +70,11 @@ impl LinkServer {
         config.max_streams = self.limits.max_exchanges;
         config.max_head = self.limits.max_head;
         let link = Link::new(config);
-        let (closed, ()) = tokio::join!(drive(socket, link.clone()), self.control(&link, &grant));
+        let (closed, (), ()) = tokio::join!(
+            drive(socket, link.clone()),
+            self.control(&link, &grant),
+            self.measure(&link)
+        );
         self.metrics.links_closed.get(link_end(&closed)).add(1);
         tracing::info!(token = %grant.id, %closed, "link closed");
     }
@@ -107,6 +113,24 @@ impl LinkServer {
         let _held = self.metrics.links.hold();
         self.follow(link, &session).await;
         self.registry.lost(&session, link);
+    }
+
+    /// Counts what the link moves, now and then and at its end.
+    async fn measure(&self, link: &Link) {
+        let mut before = Stats::default();
+        loop {
+            let over = timeout(MEASURE_PERIOD, link.closed()).await.is_ok();
+            let now = link.stats();
+            self.metrics.link_bytes.get(LinkBytes::Sent).add(now.sent - before.sent);
+            self.metrics.link_bytes.get(LinkBytes::Received).add(now.received - before.received);
+            if let Some(round_trip) = now.round_trip {
+                self.metrics.link_round_trip.observe(round_trip);
+            }
+            if over {
+                return;
+            }
+            before = now;
+        }
     }
 
     fn open(&self, open: &Open, link: &Link, grant: &Grant) -> Result<Claimed, RefusedReason> {
@@ -151,6 +175,9 @@ impl LinkServer {
         }
     }
 }
+
+/// A heartbeat measures one round trip in this time.
+const MEASURE_PERIOD: Duration = Duration::from_secs(5);
 
 const fn explain(reason: RefusedReason) -> &'static str {
     match reason {

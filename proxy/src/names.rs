@@ -31,11 +31,7 @@ impl SessionName {
     /// can prove that the name is its own.
     pub fn from_hash(hash: &[u8; 32]) -> Self {
         let (front, _) = hash.split_at(16);
-        Self::from_bits(
-            front
-                .iter()
-                .fold(0, |bits, byte| bits << 8 | u128::from(*byte)),
-        )
+        Self::from_bits(front.iter().fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
     }
 
     fn from_bits(mut bits: u128) -> Self {
@@ -44,10 +40,7 @@ impl SessionName {
             *byte = ALPHABET[(bits & 31) as usize];
             bits >>= 5;
         }
-        Self {
-            length: RANDOM_LENGTH as u8,
-            bytes,
-        }
+        Self { length: RANDOM_LENGTH as u8, bytes }
     }
 
     /// Whether the name has the form of [`SessionName::random`], so that it was hardly chosen by a
@@ -72,10 +65,7 @@ impl SessionName {
             return Err(NameError::Reserved);
         }
         bytes[label.len()..].fill(0);
-        Ok(Self {
-            length: label.len() as u8,
-            bytes,
-        })
+        Ok(Self { length: label.len() as u8, bytes })
     }
 }
 
@@ -278,9 +268,7 @@ fn without_port(host: &[u8]) -> Option<&[u8]> {
         literal.parse::<std::net::Ipv6Addr>().ok()?;
         end + 1
     } else {
-        host.iter()
-            .position(|byte| *byte == b':')
-            .unwrap_or(host.len())
+        host.iter().position(|byte| *byte == b':').unwrap_or(host.len())
     };
     match &host[colon..] {
         [] => Some(host),

@@ -43,13 +43,8 @@ impl Pages {
     /// Renders them. `edge_url` is what hosts give to `--edge`, such as `https://share.example`;
     /// `token_needed` tells the landing page what else it takes.
     pub fn new(edge_url: &str, token_needed: bool) -> Self {
-        let problems = Problem::ALL
-            .iter()
-            .map(|problem| Format::ALL.map(|f| render(*problem, f)));
-        Self {
-            problems: problems.collect(),
-            landing: landing(edge_url, token_needed),
-        }
+        let problems = Problem::ALL.iter().map(|problem| Format::ALL.map(|f| render(*problem, f)));
+        Self { problems: problems.collect(), landing: landing(edge_url, token_needed) }
     }
 
     /// The answer to a request that met a problem, in the form its `Accept` prefers.
@@ -82,19 +77,12 @@ fn render(problem: Problem, format: Format) -> Page {
             });
             (format!("{}\n", serde_json::json!({ "error": error })), "")
         }
-        Format::Text => (
-            format!("{}\n{}\n{}\n", text.title, text.explanation, text.way_out),
-            "",
-        ),
+        Format::Text => (format!("{}\n{}\n{}\n", text.title, text.explanation, text.way_out), ""),
     };
     let mut page = page(status, format, content, script);
-    page.fields.push((
-        HeaderName::from_static(ERROR_FIELD),
-        HeaderValue::from_static(code),
-    ));
+    page.fields.push((HeaderName::from_static(ERROR_FIELD), HeaderValue::from_static(code)));
     if let Some(seconds) = problem.retry_after() {
-        page.fields
-            .push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        page.fields.push((header::RETRY_AFTER, HeaderValue::from(seconds)));
     }
     page
 }
@@ -103,11 +91,7 @@ fn problem_html(problem: Problem, script: &str) -> String {
     let text = problem.text();
     let mut way = String::new();
     for (who, name) in WAY {
-        let state = if who == problem.blame() {
-            " class=\"here\""
-        } else {
-            ""
-        };
+        let state = if who == problem.blame() { " class=\"here\"" } else { "" };
         way.push_str(&format!("<li{state}>{name}</li>"));
     }
     let reload = if script.is_empty() {
@@ -115,11 +99,8 @@ fn problem_html(problem: Problem, script: &str) -> String {
     } else {
         format!("<noscript><meta http-equiv=\"refresh\" content=\"{RELOAD_SECONDS}\"></noscript>")
     };
-    let script = if script.is_empty() {
-        String::new()
-    } else {
-        format!("<script>{script}</script>")
-    };
+    let script =
+        if script.is_empty() { String::new() } else { format!("<script>{script}</script>") };
     fill(
         PROBLEM,
         &[
@@ -146,64 +127,38 @@ fn landing(edge_url: &str, token_needed: bool) -> [Page; 2] {
     };
     let html = fill(
         LANDING,
-        &[
-            ("style", STYLE),
-            ("command", &escape(&command)),
-            ("token", &escape(token)),
-        ],
+        &[("style", STYLE), ("command", &escape(&command)), ("token", &escape(token))],
     );
     let text = format!(
         "This is a Wingman edge. It gives a local web server a URL of its own.\n\n    \
          {command}\n\n{token}\n"
     );
-    [
-        page(StatusCode::OK, Format::Html, html, ""),
-        page(StatusCode::OK, Format::Text, text, ""),
-    ]
+    [page(StatusCode::OK, Format::Html, html, ""), page(StatusCode::OK, Format::Text, text, "")]
 }
 
 fn page(status: StatusCode, format: Format, content: String, script: &str) -> Page {
     let mut fields = vec![
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(format.content_type()),
-        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static(format.content_type())),
         (header::CONTENT_LENGTH, HeaderValue::from(content.len())),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (header::VARY, HeaderValue::from_static("accept")),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     if format == Format::Html {
         // By hash: the page may be shown on any session, whose app must gain nothing from it.
-        let mut policy = format!(
-            "default-src 'none'; base-uri 'none'; style-src {}",
-            hash(STYLE)
-        );
+        let mut policy = format!("default-src 'none'; base-uri 'none'; style-src {}", hash(STYLE));
         if !script.is_empty() {
-            policy.push_str(&format!(
-                "; script-src {}; connect-src 'self'",
-                hash(script)
-            ));
+            policy.push_str(&format!("; script-src {}; connect-src 'self'", hash(script)));
         }
         let policy = HeaderValue::try_from(policy).expect("base64 and ASCII words");
         fields.push((header::CONTENT_SECURITY_POLICY, policy));
     }
-    Page {
-        status,
-        fields,
-        content: content.into(),
-    }
+    Page { status, fields, content: content.into() }
 }
 
 /// A CSP source that allows exactly this inline text.
 fn hash(inline: &str) -> String {
-    format!(
-        "'sha256-{}'",
-        STANDARD.encode(Sha256::digest(inline.as_bytes()))
-    )
+    format!("'sha256-{}'", STANDARD.encode(Sha256::digest(inline.as_bytes())))
 }
 
 /// Puts values into `{{name}}` places. Values are not looked through again.
@@ -211,9 +166,7 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut filled = String::with_capacity(template.len() * 3);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after
-            .split_once("}}")
-            .expect("our templates close their places");
+        let (name, after) = after.split_once("}}").expect("our templates close their places");
         let value = values.iter().find(|(known, _)| *known == name);
         filled.push_str(before);
         filled.push_str(value.expect("our templates name only values we have").1);

@@ -203,10 +203,8 @@ impl Metrics {
                 ROUND_TRIP_BUCKETS,
             ),
             streams: build.level("streams", "Streams open on links"),
-            visitor_connections: build.level(
-                "visitor_connections",
-                "Connections of visitors, hosts' links included",
-            ),
+            visitor_connections: build
+                .level("visitor_connections", "Connections of visitors, hosts' links included"),
             exchanges_in_flight: build.level("exchanges_in_flight", "Exchanges under way"),
             exchanges: build.family2(
                 "exchanges_total",
@@ -271,9 +269,8 @@ const EXCHANGE_BUCKETS: &[f64] = &[
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0, 300.0, 3600.0,
 ];
-const ROUND_TRIP_BUCKETS: &[f64] = &[
-    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0,
-];
+const ROUND_TRIP_BUCKETS: &[f64] =
+    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0];
 
 #[cfg(test)]
 mod tests;

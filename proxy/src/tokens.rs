@@ -27,9 +27,7 @@ impl Token {
     /// If the system gives none.
     pub fn generate() -> Result<Self, TokenError> {
         let mut secret = [0; 32];
-        SysRng
-            .try_fill_bytes(&mut secret)
-            .map_err(|_| TokenError::Randomness)?;
+        SysRng.try_fill_bytes(&mut secret).map_err(|_| TokenError::Randomness)?;
         Ok(Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret))))
     }
 
@@ -169,10 +167,7 @@ impl FromStr for NamePattern {
         if prefix.starts_with('-') || prefix.len() > 62 {
             return Err(PatternError::Prefix);
         }
-        if !prefix
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        {
+        if !prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(PatternError::Prefix);
         }
         Ok(Self::Prefix(prefix.into()))
@@ -191,8 +186,7 @@ impl fmt::Display for NamePattern {
 impl<'de> Deserialize<'de> for NamePattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
+        text.parse().map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
     }
 }
 
@@ -238,11 +232,7 @@ impl Registry {
     /// The registry of `--dev`, which allows every name.
     pub fn open(max_sessions: u32) -> Self {
         let every_name = NamePattern::Prefix("".into());
-        Self::Open(Grant {
-            id: "dev".into(),
-            names: [every_name].into(),
-            max_sessions,
-        })
+        Self::Open(Grant { id: "dev".into(), names: [every_name].into(), max_sessions })
     }
 
     /// Whether a token is needed at all.
@@ -269,9 +259,7 @@ impl Registry {
             found |= equal;
         }
         let place = usize::try_from(place).ok()?;
-        bool::from(found)
-            .then(|| tokens.get(place).map(|(_, grant)| grant.clone()))
-            .flatten()
+        bool::from(found).then(|| tokens.get(place).map(|(_, grant)| grant.clone())).flatten()
     }
 }
 

@@ -155,6 +155,7 @@ fn receive(
         None => return Err(Closed::Lost("end of connection".to_owned())),
     };
     let mut state = link.0.lock();
+    state.received += bytes.len() as u64;
     state.mux.handle_message(Instant::now(), bytes)?;
     state.dispatch(wakers)?;
     drop(state);
@@ -177,6 +178,7 @@ fn next_message(link: &Link, wakers: &mut Vec<Waker>, context: &mut Context<'_>)
         // Transmitting only makes streams writable; that cannot flood.
         let _ = state.dispatch(wakers);
         if wrote {
+            state.sent += out.len() as u64;
             drop(state);
             wakers.drain(..).for_each(Waker::wake);
             return Next::Message(out.freeze());

@@ -73,6 +73,10 @@ pub struct Stats {
     pub streams: usize,
     /// The last measured round trip.
     pub round_trip: Option<Duration>,
+    /// Bytes of messages sent so far, without WebSocket framing.
+    pub sent: u64,
+    /// Bytes of messages received so far.
+    pub received: u64,
 }
 
 #[derive(Default)]
@@ -100,6 +104,8 @@ pub(crate) struct State {
     /// Tasks in [`Link::accept`], [`Link::control`] and [`Link::closed`].
     waiting: Vec<Waker>,
     round_trip: Option<Duration>,
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
 }
 
 impl State {
@@ -165,6 +171,8 @@ impl Link {
             control: VecDeque::new(),
             waiting: Vec::new(),
             round_trip: None,
+            sent: 0,
+            received: 0,
         })))
     }
 
@@ -264,7 +272,12 @@ impl Link {
     /// Figures.
     pub fn stats(&self) -> Stats {
         let state = self.0.lock();
-        Stats { streams: state.mux.streams(), round_trip: state.round_trip }
+        Stats {
+            streams: state.mux.streams(),
+            round_trip: state.round_trip,
+            sent: state.sent,
+            received: state.received,
+        }
     }
 
     fn poke(&self, act: impl FnOnce(&mut State)) {

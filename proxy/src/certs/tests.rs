@@ -12,9 +12,7 @@ struct Dir {
 
 impl Dir {
     fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-        }
+        Self { dir: tempfile::tempdir().unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -126,18 +124,10 @@ fn a_same_size_change_at_the_same_time_is_seen() {
     let (old, new) = (pair(), pair());
     dir.put(&old);
     let certificates = dir.load().unwrap();
-    let time = fs::metadata(dir.path("cert.pem"))
-        .unwrap()
-        .modified()
-        .unwrap();
+    let time = fs::metadata(dir.path("cert.pem")).unwrap().modified().unwrap();
     dir.put(&new);
     for name in ["cert.pem", "key.pem"] {
-        File::options()
-            .append(true)
-            .open(dir.path(name))
-            .unwrap()
-            .set_modified(time)
-            .unwrap();
+        File::options().append(true).open(dir.path(name)).unwrap().set_modified(time).unwrap();
     }
     assert_eq!(certificates.reload_if_changed().unwrap(), Reload::Replaced);
 }
@@ -170,11 +160,7 @@ fn every_fault_has_its_error() {
         fs::write(dir.path("cert.pem"), cert).unwrap();
         fs::write(dir.path("key.pem"), key).unwrap();
         let error = dir.load().unwrap_err();
-        assert!(
-            error.to_string().contains(part),
-            "{error} / {:?}",
-            error.source()
-        );
+        assert!(error.to_string().contains(part), "{error} / {:?}", error.source());
         assert!(error.to_string().contains(".pem"), "{error} names no file");
     };
     check(&cert, &other, "does not belong");
@@ -183,19 +169,12 @@ fn every_fault_has_its_error() {
     check(&cert, "", "no PRIVATE KEY");
     check(&cert, &cert, "no PRIVATE KEY");
     check(&damaged, &key, "cert.pem is not valid PEM");
-    check(
-        &cert,
-        &key.replace("-----END", "*!*\n-----END"),
-        "key.pem is not valid PEM",
-    );
+    check(&cert, &key.replace("-----END", "*!*\n-----END"), "key.pem is not valid PEM");
     check(empty_section, &key, "not usable");
     check(&huge, &key, "larger than");
     fs::remove_file(dir.path("cert.pem")).unwrap();
     let error = dir.load().unwrap_err();
-    assert!(
-        error.to_string().contains("cert.pem does not exist"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("cert.pem does not exist"), "{error}");
     fs::create_dir(dir.path("cert.pem")).unwrap();
     let error = dir.load().unwrap_err();
     assert!(error.to_string().contains("cannot be read") && error.source().is_some());

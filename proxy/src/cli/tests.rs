@@ -8,16 +8,12 @@ fn parse(line: &str) -> Result<Cli, clap::Error> {
 }
 
 fn settings(line: &str, environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-    let environment = environment
-        .iter()
-        .map(|(name, value)| (name.into(), value.into()));
+    let environment = environment.iter().map(|(name, value)| (name.into(), value.into()));
     parse(line).unwrap().serve.load(environment)?.settings()
 }
 
 fn run(line: &str, input: &str) -> Result<String, TokenCommandError> {
-    let Some(Command::Token(command)) = parse(line).unwrap().command else {
-        panic!("{line}")
-    };
+    let Some(Command::Token(command)) = parse(line).unwrap().command else { panic!("{line}") };
     let mut output = Vec::new();
     command.run(input.as_bytes(), &mut output)?;
     Ok(String::from_utf8(output).unwrap())
@@ -51,14 +47,9 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = "dev = true\nbase_domain = \"file.test\"\nthreads = 1\n[log]\nlevel = \"warn\"";
     std::fs::write(file.path(), text).unwrap();
-    let line = format!(
-        "wingman-edge --config {} --base-domain flag.test",
-        file.path().display()
-    );
-    let environment = [
-        ("WINGMAN_EDGE_BASE_DOMAIN", "env.test"),
-        ("WINGMAN_EDGE_LOG__LEVEL", "debug"),
-    ];
+    let line = format!("wingman-edge --config {} --base-domain flag.test", file.path().display());
+    let environment =
+        [("WINGMAN_EDGE_BASE_DOMAIN", "env.test"), ("WINGMAN_EDGE_LOG__LEVEL", "debug")];
     let settings = settings(&line, &environment).unwrap();
     assert_eq!(settings.public.base_domain.as_str(), "flag.test");
     assert_eq!(settings.log_level, "debug");
@@ -81,13 +72,8 @@ fn every_flag_reaches_its_setting() {
 #[test]
 fn dev_beyond_loopback_names_the_flag() {
     let error = settings("wingman-edge --dev --listen 0.0.0.0:80", &[]).unwrap_err();
-    assert!(
-        error.to_string().contains("(from flag --listen)"),
-        "{error}"
-    );
-    let ConfigError::Setting { problem, .. } = error else {
-        panic!("{error:?}")
-    };
+    assert!(error.to_string().contains("(from flag --listen)"), "{error}");
+    let ConfigError::Setting { problem, .. } = error else { panic!("{error:?}") };
     assert!(matches!(problem, SettingsError::DevBeyondLoopback { .. }));
     settings("wingman-edge --dev --metrics off", &[]).unwrap();
 }
@@ -100,32 +86,14 @@ fn a_missing_file_is_an_error() {
 
 #[test]
 fn a_new_token_opens_the_edge_it_is_pasted_into() {
-    let text = run(
-        "wingman-edge token new --id alice --name demo --name team-*",
-        "",
-    )
-    .unwrap();
-    let token = text
-        .split_whitespace()
-        .find(|word| word.starts_with("wm_"))
-        .unwrap();
+    let text = run("wingman-edge token new --id alice --name demo --name team-*", "").unwrap();
+    let token = text.split_whitespace().find(|word| word.starts_with("wm_")).unwrap();
     let (_, lines) = text.split_once("[[tokens]]").unwrap();
-    assert!(
-        !lines.contains(token),
-        "the secret does not go into the file"
-    );
+    assert!(!lines.contains(token), "the secret does not go into the file");
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(
-        file.path(),
-        format!("base_domain = \"a.test\"\n[[tokens]]{lines}"),
-    )
-    .unwrap();
+    std::fs::write(file.path(), format!("base_domain = \"a.test\"\n[[tokens]]{lines}")).unwrap();
     let line = format!("wingman-edge --config {}", file.path().display());
-    let grant = settings(&line, &[])
-        .unwrap()
-        .registry
-        .verify(token)
-        .unwrap();
+    let grant = settings(&line, &[]).unwrap().registry.verify(token).unwrap();
     assert_eq!(&*grant.id, "alice");
     assert!(grant.allows(&"demo".parse().unwrap()) && grant.allows(&"team-x".parse().unwrap()));
     assert!(!grant.allows(&"other".parse().unwrap()));
@@ -141,10 +109,7 @@ fn an_odd_id_stays_one_toml_string() {
     else {
         panic!()
     };
-    let command = TokenCommand::New {
-        id: "a\"\nb = 1".to_owned(),
-        names,
-    };
+    let command = TokenCommand::New { id: "a\"\nb = 1".to_owned(), names };
     let mut output = Vec::new();
     command.run(&b""[..], &mut output).unwrap();
     let text = String::from_utf8(output).unwrap();
@@ -157,14 +122,9 @@ fn an_odd_id_stays_one_toml_string() {
 fn only_tokens_are_hashed() {
     for input in ["", "\n", "password\n", &"x".repeat(100_000)] {
         let error = run("wingman-edge token hash", input).unwrap_err();
-        assert!(
-            matches!(error, TokenCommandError::Token(TokenError::Malformed)),
-            "{error:?}"
-        );
+        assert!(matches!(error, TokenCommandError::Token(TokenError::Malformed)), "{error:?}");
     }
-    let error = parse("wingman-edge token new --name WWW")
-        .unwrap_err()
-        .to_string();
+    let error = parse("wingman-edge token new --name WWW").unwrap_err().to_string();
     assert!(error.contains("reserved"), "{error}");
 }
 

@@ -44,29 +44,18 @@ impl Layer {
     /// # Errors
     /// [`ConfigError::Unreadable`] or [`ConfigError::Toml`].
     pub fn file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let table: toml::Table = toml::from_str(&text).map_err(|source| ConfigError::Toml {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let table: toml::Table = toml::from_str(&text)
+            .map_err(|source| ConfigError::Toml { path: path.to_owned(), source })?;
         let origin = Origin::File(path.to_owned());
         match Value::serialize(table) {
             Ok(Value::Dict(_, values)) => Ok(Self { origin, values }),
             // A TOML table is a dictionary; only its values could be strange (dates).
-            Ok(_) => Ok(Self {
-                origin,
-                values: Dict::new(),
-            }),
+            Ok(_) => Ok(Self { origin, values: Dict::new() }),
             Err(error) => {
                 let problem = error.kind.to_string();
-                Err(ConfigError::Value {
-                    key: String::new(),
-                    problem,
-                    origin: Some(origin),
-                })
+                Err(ConfigError::Value { key: String::new(), problem, origin: Some(origin) })
             }
         }
     }
@@ -99,13 +88,10 @@ impl Layer {
     }
 
     fn one(origin: Origin, key: &str, value: Value) -> Self {
-        let nested = key.rsplit('.').fold(value, |inner, part| {
-            Value::from(Dict::from([(part.to_owned(), inner)]))
-        });
-        Self {
-            origin,
-            values: nested.into_dict().unwrap_or_default(),
-        }
+        let nested = key
+            .rsplit('.')
+            .fold(value, |inner, part| Value::from(Dict::from([(part.to_owned(), inner)])));
+        Self { origin, values: nested.into_dict().unwrap_or_default() }
     }
 
     fn says(&self, key: &str) -> bool {
@@ -146,9 +132,7 @@ impl Config {
     /// [`ConfigError`] with the key and the layer it is from.
     pub fn load(layers: impl IntoIterator<Item = Layer>) -> Result<Loaded, ConfigError> {
         let layers: Vec<Layer> = layers.into_iter().collect();
-        let figment = layers
-            .iter()
-            .fold(Figment::new(), |all, layer| all.merge(layer));
+        let figment = layers.iter().fold(Figment::new(), |all, layer| all.merge(layer));
         match figment.extract() {
             Ok(config) => Ok(Loaded { config, layers }),
             Err(error) => Err(explain(error, &layers)),
@@ -243,40 +227,23 @@ fn explain(error: figment::Error, layers: &[Layer]) -> ConfigError {
             let key = below(name);
             let table = key.strip_suffix(name.as_str()).unwrap_or_default();
             let mut exist: Vec<_> = exist.iter().map(|name| format!("{table}{name}")).collect();
-            let meant = exist
-                .iter()
-                .find(|known| distance(known, &key) <= 2)
-                .cloned();
+            let meant = exist.iter().find(|known| distance(known, &key) <= 2).cloned();
             exist.sort_unstable();
-            ConfigError::UnknownKey {
-                origin: origin_of(&key, layers),
-                key,
-                meant,
-                exist,
-            }
+            ConfigError::UnknownKey { origin: origin_of(&key, layers), key, meant, exist }
         }
-        Kind::MissingField(name) => ConfigError::MissingKey {
-            origin: origin_of(&path, layers),
-            key: below(name),
-        },
+        Kind::MissingField(name) => {
+            ConfigError::MissingKey { origin: origin_of(&path, layers), key: below(name) }
+        }
         kind => {
             let problem = kind.to_string();
-            ConfigError::Value {
-                origin: origin_of(&path, layers),
-                key: path,
-                problem,
-            }
+            ConfigError::Value { origin: origin_of(&path, layers), key: path, problem }
         }
     }
 }
 
 /// The last layer that says something about a key.
 fn origin_of(key: &str, layers: &[Layer]) -> Option<Origin> {
-    layers
-        .iter()
-        .rev()
-        .find(|layer| layer.says(key))
-        .map(|layer| layer.origin.clone())
+    layers.iter().rev().find(|layer| layer.says(key)).map(|layer| layer.origin.clone())
 }
 
 /// How many letters to add, remove or exchange (Levenshtein).
@@ -298,9 +265,7 @@ struct Written<'a>(&'a Option<Origin>);
 
 impl fmt::Display for Written<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .as_ref()
-            .map_or(Ok(()), |origin| write!(out, " (from {origin})"))
+        self.0.as_ref().map_or(Ok(()), |origin| write!(out, " (from {origin})"))
     }
 }
 
@@ -308,9 +273,7 @@ struct Meant<'a>(&'a Option<String>);
 
 impl fmt::Display for Meant<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0
-            .as_ref()
-            .map_or(Ok(()), |key| write!(out, "; did you mean `{key}`"))
+        self.0.as_ref().map_or(Ok(()), |key| write!(out, "; did you mean `{key}`"))
     }
 }
 

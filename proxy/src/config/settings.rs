@@ -71,22 +71,12 @@ pub struct PublicAddress {
 impl PublicAddress {
     /// The URL of the base domain, without a slash at the end: what hosts give to `--edge`.
     pub fn edge_url(&self) -> String {
-        format!(
-            "{}://{}{}",
-            self.scheme.as_str(),
-            self.base_domain,
-            self.port_part()
-        )
+        format!("{}://{}{}", self.scheme.as_str(), self.base_domain, self.port_part())
     }
 
     /// The URL of a session, without a slash at the end.
     pub fn session_url(&self, name: &SessionName) -> String {
-        format!(
-            "{}://{name}.{}{}",
-            self.scheme.as_str(),
-            self.base_domain,
-            self.port_part()
-        )
+        format!("{}://{name}.{}{}", self.scheme.as_str(), self.base_domain, self.port_part())
     }
 
     fn port_part(&self) -> String {
@@ -109,10 +99,7 @@ impl Settings {
         if listen.is_empty() && tls.is_none() {
             return Err(SettingsError::NoListener);
         }
-        let metrics = config
-            .metrics
-            .listen
-            .map_or(Some(METRICS_LISTEN), Switch::on);
+        let metrics = config.metrics.listen.map_or(Some(METRICS_LISTEN), Switch::on);
         addresses(dev, &listen, tls.as_ref(), metrics)?;
         let public = public(config, &listen, tls.as_ref())?;
         EnvFilter::builder()
@@ -148,11 +135,7 @@ fn tls(config: &Config) -> Result<Option<Tls>, SettingsError> {
         None if config.dev => vec![DEV_TLS_LISTEN],
         None => vec![TLS_LISTEN],
     };
-    Ok(Some(Tls {
-        listen,
-        cert: tls.cert.clone(),
-        key: tls.key.clone(),
-    }))
+    Ok(Some(Tls { listen, cert: tls.cert.clone(), key: tls.key.clone() }))
 }
 
 fn addresses(
@@ -162,10 +145,7 @@ fn addresses(
     metrics: Option<SocketAddr>,
 ) -> Result<(), SettingsError> {
     let plain = listen.iter().map(|address| ("listen", *address));
-    let secure = tls
-        .into_iter()
-        .flat_map(|tls| &tls.listen)
-        .map(|at| ("tls.listen", *at));
+    let secure = tls.into_iter().flat_map(|tls| &tls.listen).map(|at| ("tls.listen", *at));
     let metrics = metrics.map(|address| ("metrics.listen", address));
     let mut seen: Vec<(&'static str, SocketAddr)> = Vec::new();
     for (key, address) in plain.chain(secure).chain(metrics) {
@@ -173,15 +153,9 @@ fn addresses(
             return Err(SettingsError::DevBeyondLoopback { key, address });
         }
         // Port 0 is another port each time.
-        let taken = seen
-            .iter()
-            .find(|(_, other)| *other == address && address.port() != 0);
+        let taken = seen.iter().find(|(_, other)| *other == address && address.port() != 0);
         if let Some((first, _)) = taken {
-            return Err(SettingsError::AddressTwice {
-                address,
-                first,
-                second: key,
-            });
+            return Err(SettingsError::AddressTwice { address, first, second: key });
         }
         seen.push((key, address));
     }
@@ -198,11 +172,7 @@ fn public(
         None if config.dev => "localhost",
         None => return Err(SettingsError::NoBaseDomain),
     };
-    let own = if tls.is_some() {
-        Scheme::Https
-    } else {
-        Scheme::Http
-    };
+    let own = if tls.is_some() { Scheme::Https } else { Scheme::Http };
     let scheme = config.public_scheme.unwrap_or(own);
     let listened = tls.map_or(listen, |tls| &tls.listen).first();
     // A scheme of its own means a proxy in front, and its port is the usual one.
@@ -227,13 +197,7 @@ fn registry(config: &Config) -> Result<Registry, SettingsError> {
         return Err(SettingsError::NoTokens);
     }
     let (mut ids, mut tokens) = (HashSet::new(), Vec::new());
-    for TokenConfig {
-        id,
-        sha256,
-        names,
-        max_sessions,
-    } in &config.tokens
-    {
+    for TokenConfig { id, sha256, names, max_sessions } in &config.tokens {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
         if !(1..=64).contains(&id.len()) || !id.bytes().all(plain) {
             return Err(SettingsError::TokenId(id.clone()));
@@ -242,11 +206,7 @@ fn registry(config: &Config) -> Result<Registry, SettingsError> {
             return Err(SettingsError::TokenIdTwice(id.clone()));
         }
         let max_sessions = max_sessions.unwrap_or(sessions);
-        let grant = Grant {
-            id: id.as_str().into(),
-            names: names.as_slice().into(),
-            max_sessions,
-        };
+        let grant = Grant { id: id.as_str().into(), names: names.as_slice().into(), max_sessions };
         if let Some((_, other)) = tokens.iter().find(|(hash, _): &&(_, Grant)| hash == sha256) {
             return Err(SettingsError::TokenTwice(other.id.to_string(), id.clone()));
         }
@@ -260,32 +220,14 @@ fn limits(limits: &Limits) -> Result<(), SettingsError> {
     let (least, most) = (ByteSize(1024), ByteSize(256 * 1024));
     within("limits.head_bytes", limits.head_bytes, least, most)?;
     within("limits.fields", limits.fields, 8, 256)?;
-    within(
-        "limits.exchanges_per_session",
-        limits.exchanges_per_session,
-        1,
-        65_535,
-    )?;
-    within(
-        "limits.sessions_per_token",
-        limits.sessions_per_token,
-        1,
-        u32::MAX,
-    )?;
+    within("limits.exchanges_per_session", limits.exchanges_per_session, 1, 65_535)?;
+    within("limits.sessions_per_token", limits.sessions_per_token, 1, u32::MAX)?;
     for (key, limit) in [
-        (
-            "limits.visitor_connections_per_address",
-            limits.visitor_connections_per_address,
-        ),
-        (
-            "limits.request_rate_per_address",
-            limits.request_rate_per_address,
-        ),
+        ("limits.visitor_connections_per_address", limits.visitor_connections_per_address),
+        ("limits.request_rate_per_address", limits.request_rate_per_address),
         ("limits.links_per_address", limits.links_per_address),
     ] {
-        limit
-            .on()
-            .map_or(Ok(()), |limit| within(key, limit, 1, u32::MAX))?;
+        limit.on().map_or(Ok(()), |limit| within(key, limit, 1, u32::MAX))?;
     }
     Ok(())
 }
@@ -298,17 +240,9 @@ fn timeouts(timeouts: &Timeouts) -> Result<(), SettingsError> {
         ("timeouts.heartbeat_period", period, 100),
         ("timeouts.heartbeat_deadline", deadline, 100),
         ("timeouts.resume_wait", timeouts.resume_wait, 0),
-        (
-            "timeouts.session_retention",
-            timeouts.session_retention,
-            1_000,
-        ),
+        ("timeouts.session_retention", timeouts.session_retention, 1_000),
         ("timeouts.request_head", timeouts.request_head, 100),
-        (
-            "timeouts.request_content_idle",
-            timeouts.request_content_idle,
-            100,
-        ),
+        ("timeouts.request_content_idle", timeouts.request_content_idle, 100),
         ("timeouts.keepalive_idle", timeouts.keepalive_idle, 100),
         ("timeouts.link_handshake", timeouts.link_handshake, 100),
         ("timeouts.drain", timeouts.drain, 0),
@@ -338,12 +272,7 @@ fn within<T: PartialOrd + fmt::Display>(
         return Ok(());
     }
     let [value, min, max] = [value, min, max].map(|number| number.to_string());
-    Err(SettingsError::OutOfRange {
-        key,
-        value,
-        min,
-        max,
-    })
+    Err(SettingsError::OutOfRange { key, value, min, max })
 }
 
 const DEV_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);

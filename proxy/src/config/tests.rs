@@ -11,9 +11,7 @@ const HASH: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2
 const EXAMPLE: &str = include_str!("../../../conf/edge.toml");
 
 fn env(variables: &[(&str, &str)]) -> Vec<Layer> {
-    let variables = variables
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Layer::environment(variables.collect::<Vec<_>>()).collect()
 }
 
@@ -23,11 +21,7 @@ struct TomlFile {
 
 impl TomlFile {
     fn new(text: &str) -> Self {
-        let file = tempfile::Builder::new()
-            .prefix("edge")
-            .suffix(".toml")
-            .tempfile()
-            .unwrap();
+        let file = tempfile::Builder::new().prefix("edge").suffix(".toml").tempfile().unwrap();
         std::fs::write(file.path(), text).unwrap();
         Self { file }
     }
@@ -66,9 +60,7 @@ fn the_example_works_as_it_is() {
     assert_eq!(settings.public.edge_url(), "https://share.example");
     let tls = settings.tls.unwrap();
     assert_eq!(tls.listen, ["0.0.0.0:443".parse().unwrap()]);
-    let Registry::Tokens(tokens) = settings.registry else {
-        panic!("open")
-    };
+    let Registry::Tokens(tokens) = settings.registry else { panic!("open") };
     assert!(tokens[0].1.allows(&"alice-7".parse().unwrap()));
 }
 
@@ -77,10 +69,7 @@ fn the_example_works_as_it_is() {
 fn the_example_shows_every_key_with_its_default() {
     let mut shown = String::new();
     for line in EXAMPLE.lines() {
-        let line = line
-            .strip_prefix("# ")
-            .filter(|line| is_assignment(line))
-            .unwrap_or(line);
+        let line = line.strip_prefix("# ").filter(|line| is_assignment(line)).unwrap_or(line);
         // These two have no default to show: they are derived.
         if !line.starts_with("public_") {
             shown.push_str(line);
@@ -93,13 +82,8 @@ fn the_example_shows_every_key_with_its_default() {
 
     let keys = |table: &str| -> BTreeSet<String> {
         let error = toml(&format!("{table}\nno_such_key = 1")).unwrap_err();
-        let ConfigError::UnknownKey { exist, .. } = error else {
-            panic!("{error:?}")
-        };
-        exist
-            .into_iter()
-            .map(|key| key.rsplit('.').next().unwrap().to_owned())
-            .collect()
+        let ConfigError::UnknownKey { exist, .. } = error else { panic!("{error:?}") };
+        exist.into_iter().map(|key| key.rsplit('.').next().unwrap().to_owned()).collect()
     };
     for (table, header) in [
         ("", ""),
@@ -112,13 +96,9 @@ fn the_example_shows_every_key_with_its_default() {
     ] {
         let section = match header {
             "" => EXAMPLE.split("\n[").next().unwrap(),
-            header => EXAMPLE
-                .split(&format!("\n{header}\n"))
-                .nth(1)
-                .unwrap()
-                .split("\n[")
-                .next()
-                .unwrap(),
+            header => {
+                EXAMPLE.split(&format!("\n{header}\n")).nth(1).unwrap().split("\n[").next().unwrap()
+            }
         };
         for key in keys(table) {
             let written = [
@@ -131,10 +111,7 @@ fn the_example_shows_every_key_with_its_default() {
             let found = section.lines().chain(EXAMPLE.lines().filter(|_| whole));
             let mut found =
                 found.filter(|line| written.iter().any(|start| line.starts_with(start)));
-            assert!(
-                found.next().is_some(),
-                "conf/edge.toml lacks {header} {key}"
-            );
+            assert!(found.next().is_some(), "conf/edge.toml lacks {header} {key}");
         }
     }
 }
@@ -143,15 +120,12 @@ fn is_assignment(line: &str) -> bool {
     let Some((key, _)) = line.split_once(" = ") else {
         return false;
     };
-    key.bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 #[test]
 fn later_layers_win() {
-    let file = TomlFile::new(&least(
-        "threads = 1\n[limits]\nfields = 10\nhead_bytes = 2048",
-    ));
+    let file = TomlFile::new(&least("threads = 1\n[limits]\nfields = 10\nhead_bytes = 2048"));
     let environment = env(&[
         ("WINGMAN_EDGE_THREADS", "2"),
         ("WINGMAN_EDGE_LIMITS__FIELDS", "20"),
@@ -194,11 +168,7 @@ fn every_kind_of_value_comes_from_the_environment() {
     assert_eq!(listen, ["127.0.0.1:80", "[::1]:80"]);
     assert_eq!(settings.tls.unwrap().listen[0].to_string(), "[::]:443");
     assert_eq!(settings.public.edge_url(), "https://share.example:8443");
-    assert!(
-        settings
-            .trusted_proxies
-            .contains("10.1.2.3".parse().unwrap())
-    );
+    assert!(settings.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
     assert!(!settings.registry.is_open());
     assert_eq!(settings.metrics, None);
     assert_eq!(settings.log_format, LogFormat::Json);
@@ -224,57 +194,25 @@ fn wrong_keys_and_values_name_key_and_place() {
     let file = TomlFile::new("[limits]\nhead_byte = 1");
     let error = Config::load([file.layer()]).unwrap_err().to_string();
     let path = file.file.path().display().to_string();
-    for part in [
-        "`limits.head_byte`",
-        &path,
-        "did you mean `limits.head_bytes`",
-        "limits.fields",
-    ] {
+    for part in ["`limits.head_byte`", &path, "did you mean `limits.head_bytes`", "limits.fields"] {
         assert!(error.contains(part), "{part} not in: {error}");
     }
     for (text, parts) in [
-        (
-            "listne = 1",
-            &["`listne`", "did you mean `listen`", "base_domain"][..],
-        ),
+        ("listne = 1", &["`listne`", "did you mean `listen`", "base_domain"][..]),
         ("stun = \"x\"", &["no key `stun`", "keys here: base_domain"]),
         ("threads = \"many\"", &["`threads`", "string \"many\""]),
-        (
-            "listen = [\"nonsense\"]",
-            &["`listen`", "`nonsense`", "socket address"],
-        ),
+        ("listen = [\"nonsense\"]", &["`listen`", "`nonsense`", "socket address"]),
         ("listen = 80", &["`listen`", "a list of texts"]),
-        (
-            "[timeouts]\ndrain = 5",
-            &["`timeouts.drain`", "with its unit"],
-        ),
-        (
-            "[timeouts]\ndrain = \"5 parsecs\"",
-            &["`timeouts.drain`", "5 parsecs"],
-        ),
-        (
-            "[timeouts]\nresponse_head = \"none\"",
-            &["`timeouts.response_head`", "or \"off\""],
-        ),
-        (
-            "[limits]\ncontent_bytes = \"1 ZiB\"",
-            &["`limits.content_bytes`", "1 ZiB", "or \"off\""],
-        ),
+        ("[timeouts]\ndrain = 5", &["`timeouts.drain`", "with its unit"]),
+        ("[timeouts]\ndrain = \"5 parsecs\"", &["`timeouts.drain`", "5 parsecs"]),
+        ("[timeouts]\nresponse_head = \"none\"", &["`timeouts.response_head`", "or \"off\""]),
+        ("[limits]\ncontent_bytes = \"1 ZiB\"", &["`limits.content_bytes`", "1 ZiB", "or \"off\""]),
         ("[limits]\nhead_bytes = -1", &["`limits.head_bytes`", "-1"]),
-        (
-            "[metrics]\nlisten = true",
-            &["`metrics.listen`", "or \"off\""],
-        ),
+        ("[metrics]\nlisten = true", &["`metrics.listen`", "or \"off\""]),
         ("[tls]\ncert = \"c\"", &["`tls.key` is missing"]),
         ("[[tokens]]\nid = \"a\"", &["sha256` is missing"]),
-        (
-            "[[tokens]]\nid = \"a\"\nsha256 = \"abc\"",
-            &["sha256`", "64 hexadecimal"],
-        ),
-        (
-            "trusted_proxies = [\"10.0.0.0/99\"]",
-            &["`trusted_proxies`", "10.0.0.0/99"],
-        ),
+        ("[[tokens]]\nid = \"a\"\nsha256 = \"abc\"", &["sha256`", "64 hexadecimal"]),
+        ("trusted_proxies = [\"10.0.0.0/99\"]", &["`trusted_proxies`", "10.0.0.0/99"]),
         ("public_scheme = \"ftp\"", &["`public_scheme`", "ftp"]),
     ] {
         let error = toml(text).unwrap_err().to_string();
@@ -283,13 +221,8 @@ fn wrong_keys_and_values_name_key_and_place() {
         }
         assert!(error.contains("(from file "), "{error}");
     }
-    let error = Config::load(env(&[("WINGMAN_EDGE_LIMITS__FIELD", "1")]))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("environment variable WINGMAN_EDGE_LIMITS__FIELD"),
-        "{error}"
-    );
+    let error = Config::load(env(&[("WINGMAN_EDGE_LIMITS__FIELD", "1")])).unwrap_err().to_string();
+    assert!(error.contains("environment variable WINGMAN_EDGE_LIMITS__FIELD"), "{error}");
     let layers = [Layer::flag("--metrics", "metrics.listen", "9090")];
     let error = Config::load(layers).unwrap_err().to_string();
     assert!(error.contains("flag --metrics"), "{error}");
@@ -298,14 +231,9 @@ fn wrong_keys_and_values_name_key_and_place() {
 #[test]
 fn the_last_place_that_says_it_is_named() {
     let file = TomlFile::new(&least("threads = 1"));
-    let layers = [file.layer()]
-        .into_iter()
-        .chain(env(&[("WINGMAN_EDGE_THREADS", "x")]));
+    let layers = [file.layer()].into_iter().chain(env(&[("WINGMAN_EDGE_THREADS", "x")]));
     let error = Config::load(layers).unwrap_err().to_string();
-    assert!(
-        error.contains("WINGMAN_EDGE_THREADS") && !error.contains("file"),
-        "{error}"
-    );
+    assert!(error.contains("WINGMAN_EDGE_THREADS") && !error.contains("file"), "{error}");
 }
 
 #[test]
@@ -317,11 +245,7 @@ fn files_that_are_no_configuration() {
     assert!(error.to_string().contains("not valid TOML"));
     assert!(error.source().unwrap().to_string().contains("line 1"));
     let file = TomlFile::new("threads = 1979-05-27");
-    assert!(
-        Layer::file(file.file.path())
-            .and_then(|layer| Config::load([layer]))
-            .is_err()
-    );
+    assert!(Layer::file(file.file.path()).and_then(|layer| Config::load([layer])).is_err());
 }
 
 #[test]
@@ -336,15 +260,7 @@ fn sizes() {
     ] {
         assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
     }
-    for text in [
-        "",
-        "KiB",
-        "-1",
-        "1.5 MiB",
-        "1 XiB",
-        "99999999999999999999",
-        "99999999999 GiB",
-    ] {
+    for text in ["", "KiB", "-1", "1.5 MiB", "1 XiB", "99999999999999999999", "99999999999 GiB"] {
         assert!(text.parse::<ByteSize>().is_err(), "{text}");
     }
     for (bytes, text) in [(1000, "1000 bytes"), (65_536, "64 KiB"), (1 << 20, "1 MiB")] {

@@ -36,10 +36,7 @@ where
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<T>, E> {
-                let parts = text
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty());
+                let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 parts.map(|part| parse(part)).collect()
             }
 
@@ -57,8 +54,7 @@ where
 }
 
 fn parse<T: FromStr<Err: fmt::Display>, E: de::Error>(text: &str) -> Result<T, E> {
-    text.parse()
-        .map_err(|error| E::custom(format_args!("`{text}`: {error}")))
+    text.parse().map_err(|error| E::custom(format_args!("`{text}`: {error}")))
 }
 
 /// A number of bytes: a plain number, or a text such as `"64 KiB"`.
@@ -90,10 +86,7 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-        match units
-            .into_iter()
-            .find(|(unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit))
-        {
+        match units.into_iter().find(|(unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit)) {
             Some((unit, name)) => write!(out, "{} {name}", self.0 / unit),
             None => write!(out, "{} bytes", self.0),
         }
@@ -187,12 +180,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Switch<T> {
             return Ok(Self::Off);
         }
         // The kind alone: place and source are added by those above.
-        value
-            .deserialize()
-            .map(Self::On)
-            .map_err(|error: figment::Error| {
-                de::Error::custom(format_args!("{}; or \"off\"", error.kind))
-            })
+        value.deserialize().map(Self::On).map_err(|error: figment::Error| {
+            de::Error::custom(format_args!("{}; or \"off\"", error.kind))
+        })
     }
 }
 

@@ -7,10 +7,7 @@ fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
     lines
         .iter()
         .map(|(name, value)| {
-            (
-                HeaderName::from_static(name),
-                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
-            )
+            (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())
         })
         .fold(HeaderMap::new(), |mut map, (name, value)| {
             map.append(name, value);
@@ -21,12 +18,7 @@ fn fields(lines: &[(&'static str, &'static str)]) -> HeaderMap {
 fn visitor(sender: &str, lines: &[(&'static str, &'static str)]) -> Visitor {
     let trusted = ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().unwrap());
     let trusted = TrustedProxies::new(trusted);
-    Visitor::of(
-        sender.parse().unwrap(),
-        Scheme::Http,
-        &fields(lines),
-        &trusted,
-    )
+    Visitor::of(sender.parse().unwrap(), Scheme::Http, &fields(lines), &trusted)
 }
 
 fn written(visitor: &Visitor, host: &str) -> [String; 4] {
@@ -35,19 +27,10 @@ fn written(visitor: &Visitor, host: &str) -> [String; 4] {
         values.push((name, String::from_utf8(value.to_vec()).unwrap()));
     });
     let names: Vec<_> = values.iter().map(|(name, _)| *name).collect();
-    let expected: [&[u8]; 4] = [
-        b"x-forwarded-for",
-        b"x-forwarded-proto",
-        b"x-forwarded-host",
-        b"forwarded",
-    ];
+    let expected: [&[u8]; 4] =
+        [b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded"];
     assert_eq!(names, expected);
-    values
-        .into_iter()
-        .map(|(_, value)| value)
-        .collect::<Vec<_>>()
-        .try_into()
-        .unwrap()
+    values.into_iter().map(|(_, value)| value).collect::<Vec<_>>().try_into().unwrap()
 }
 
 #[test]
@@ -83,14 +66,7 @@ fn strangers_are_not_believed() {
     ] {
         assert!(said.drops(name.as_bytes()), "{name}");
     }
-    for name in [
-        "host",
-        "x-forwarded",
-        "forwarded-by",
-        "x-real-ip-2",
-        "x-request-id",
-        "",
-    ] {
+    for name in ["host", "x-forwarded", "forwarded-by", "x-real-ip-2", "x-request-id", ""] {
         assert!(!said.drops(name.as_bytes()), "{name}");
     }
 }
@@ -124,54 +100,31 @@ fn trusted_proxies_are_believed() {
 fn the_rightmost_untrusted_hop_is_the_visitor() {
     for (value, address, way) in [
         // What the visitor wrote itself stands left of what the proxy saw.
-        (
-            "6.6.6.6, 198.51.100.7",
-            "198.51.100.7",
-            "198.51.100.7, 10.0.0.1",
-        ),
+        ("6.6.6.6, 198.51.100.7", "198.51.100.7", "198.51.100.7, 10.0.0.1"),
         (
             "6.6.6.6, 198.51.100.7, 10.0.0.3, 10.0.0.2",
             "198.51.100.7",
             "198.51.100.7, 10.0.0.3, 10.0.0.2, 10.0.0.1",
         ),
         // All inside: the first one known.
-        (
-            "10.0.0.3,10.0.0.2",
-            "10.0.0.3",
-            "10.0.0.3, 10.0.0.2, 10.0.0.1",
-        ),
+        ("10.0.0.3,10.0.0.2", "10.0.0.3", "10.0.0.3, 10.0.0.2, 10.0.0.1"),
         // Garbage ends what is known.
-        (
-            "198.51.100.7, unknown, 10.0.0.2",
-            "10.0.0.2",
-            "10.0.0.2, 10.0.0.1",
-        ),
+        ("198.51.100.7, unknown, 10.0.0.2", "10.0.0.2", "10.0.0.2, 10.0.0.1"),
         ("unknown", PROXY, PROXY),
         ("", PROXY, PROXY),
         ("198.51.100.7,", PROXY, PROXY),
         // Spellings.
-        (
-            " 198.51.100.7:4711 ",
-            "198.51.100.7",
-            "198.51.100.7, 10.0.0.1",
-        ),
+        (" 198.51.100.7:4711 ", "198.51.100.7", "198.51.100.7, 10.0.0.1"),
         ("2001:db8::1", "2001:db8::1", "2001:db8::1, 10.0.0.1"),
         ("[2001:db8::1]:80", "2001:db8::1", "2001:db8::1, 10.0.0.1"),
         ("[2001:db8::1]", "2001:db8::1", "2001:db8::1, 10.0.0.1"),
-        (
-            "::ffff:198.51.100.7",
-            "198.51.100.7",
-            "198.51.100.7, 10.0.0.1",
-        ),
+        ("::ffff:198.51.100.7", "198.51.100.7", "198.51.100.7, 10.0.0.1"),
     ] {
         let said = visitor(PROXY, &[("x-forwarded-for", value)]);
         assert_eq!(said.address.to_string(), address, "{value}");
         assert_eq!(written(&said, "a")[0], way, "{value}");
     }
-    let lines = [
-        ("x-forwarded-for", "6.6.6.6"),
-        ("x-forwarded-for", "198.51.100.7"),
-    ];
+    let lines = [("x-forwarded-for", "6.6.6.6"), ("x-forwarded-for", "198.51.100.7")];
     assert_eq!(visitor(PROXY, &lines).address.to_string(), "198.51.100.7");
 }
 
@@ -180,10 +133,7 @@ fn mapped_and_v6_senders() {
     let said = visitor("::ffff:10.0.0.1", &[("x-forwarded-for", "198.51.100.7")]);
     assert_eq!(said.proxies, [PROXY.parse::<IpAddr>().unwrap()]);
     let said = visitor("fd00::5", &[]);
-    assert_eq!(
-        written(&said, "[::1]:80")[3],
-        "for=\"[fd00::5]\";host=\"[::1]:80\";proto=http"
-    );
+    assert_eq!(written(&said, "[::1]:80")[3], "for=\"[fd00::5]\";host=\"[::1]:80\";proto=http");
 }
 
 #[test]
@@ -202,16 +152,9 @@ fn proto_and_host_of_the_first_proxy() {
         assert_eq!(said.scheme, scheme, "{proto}");
     }
     for host in ["", "a b", "a\"b", "a/b", "a;b"] {
-        assert_eq!(
-            visitor(PROXY, &[("x-forwarded-host", host)]).host,
-            None,
-            "{host}"
-        );
+        assert_eq!(visitor(PROXY, &[("x-forwarded-host", host)]).host, None, "{host}");
     }
-    let lines = [
-        ("x-forwarded-proto", "https"),
-        ("x-forwarded-host", "a.example"),
-    ];
+    let lines = [("x-forwarded-proto", "https"), ("x-forwarded-host", "a.example")];
     let said = visitor(PROXY, &lines);
     assert_eq!(said.scheme, Scheme::Https);
     assert_eq!(said.host.unwrap(), "a.example");
@@ -233,10 +176,7 @@ fn forwarded_of_trusted_proxies() {
         "for=\"[2001:db8::1]\";host=\"a.b:443\";proto=https, for=10.0.0.2, for=10.0.0.1"
     );
     // X-Forwarded-For wins.
-    let both = [
-        ("forwarded", "for=6.6.6.6"),
-        ("x-forwarded-for", "198.51.100.7"),
-    ];
+    let both = [("forwarded", "for=6.6.6.6"), ("x-forwarded-for", "198.51.100.7")];
     assert_eq!(visitor(PROXY, &both).address.to_string(), "198.51.100.7");
 }
 
@@ -254,15 +194,7 @@ fn hostile_forwarded() {
         let said = visitor(PROXY, &[("forwarded", value)]);
         assert_eq!(said.address.to_string(), "198.51.100.7", "{value}");
     }
-    for value in [
-        "for=_hidden",
-        "for=unknown",
-        "",
-        "proto=https",
-        "for",
-        ",",
-        "for=\"\"",
-    ] {
+    for value in ["for=_hidden", "for=unknown", "", "proto=https", "for", ",", "for=\"\""] {
         let said = visitor(PROXY, &[("forwarded", value)]);
         assert_eq!(said.address.to_string(), PROXY, "{value}");
     }
@@ -272,10 +204,7 @@ fn hostile_forwarded() {
 fn endless_chains_end() {
     let chain: &'static str = Box::leak("10.0.0.2,".repeat(5000).into_boxed_str());
     let chain = chain.trim_end_matches(',');
-    assert_eq!(
-        visitor(PROXY, &[("x-forwarded-for", chain)]).proxies.len(),
-        MAX_PROXIES
-    );
+    assert_eq!(visitor(PROXY, &[("x-forwarded-for", chain)]).proxies.len(), MAX_PROXIES);
 }
 
 #[test]

@@ -2,8 +2,6 @@
 //! request head may take in all.
 
 use std::{
-    collections::HashMap,
-    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +10,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use pingora::{
     apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
     protocols::{
@@ -25,7 +22,7 @@ use pingora::{
 };
 
 use super::Gateway;
-use crate::{forwarded::TrustedProxies, telemetry::Metrics};
+use crate::{forwarded::TrustedProxies, link::Places, telemetry::Metrics};
 
 tokio::task_local! {
     /// Set when the head of the request that this task reads is complete.
@@ -43,39 +40,7 @@ pub(super) struct Door {
     pub(super) front: Arc<Front>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) trusted: TrustedProxies,
-    pub(super) per_address: Option<u32>,
-    pub(super) connections: Arc<Mutex<HashMap<IpAddr, u32>>>,
-}
-
-/// One connection of an address, counted until dropped.
-struct Counted {
-    address: IpAddr,
-    connections: Arc<Mutex<HashMap<IpAddr, u32>>>,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut connections = self.connections.lock();
-        if let Some(count) = connections.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                connections.remove(&self.address);
-            }
-        }
-    }
-}
-
-impl Door {
-    /// `None` when the address has all the connections it may have.
-    fn count(&self, address: IpAddr) -> Option<Counted> {
-        let mut connections = self.connections.lock();
-        let count = connections.entry(address).or_insert(0);
-        if self.per_address.is_some_and(|max| *count >= max) {
-            return None;
-        }
-        *count += 1;
-        Some(Counted { address, connections: self.connections.clone() })
-    }
+    pub(super) places: Places,
 }
 
 #[async_trait]
@@ -89,9 +54,9 @@ impl ServerApp for Door {
             .get_socket_digest()
             .and_then(|digest| digest.peer_addr().and_then(|peer| peer.as_inet()).copied())
             .map(|address| address.ip().to_canonical());
-        let _counted = match address {
+        let _place = match address {
             // A proxy brings the connections of many visitors.
-            Some(address) if !self.trusted.contains(address) => Some(self.count(address)?),
+            Some(address) if !self.trusted.contains(address) => self.places.take(address).ok()?,
             _ => None,
         };
         let _held = self.metrics.visitor_connections.hold();

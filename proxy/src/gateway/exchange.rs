@@ -77,11 +77,8 @@ impl Gateway {
     ) -> Result<(), End> {
         let limits = &self.settings.limits;
         let no_content = downstream.as_downstream_mut().is_body_empty();
-        let sender = downstream
-            .client_addr()
-            .and_then(|address| address.as_inet())
-            .map(std::net::SocketAddr::ip)
-            .ok_or(End::Answer(Problem::EdgeFailed))?;
+        let sender =
+            super::client_address(downstream).ok_or(End::Answer(Problem::EdgeFailed))?;
         let request = downstream.req_header();
         if request.headers.len() > limits.fields {
             return Err(End::Answer(Problem::HeadTooLarge));
@@ -101,6 +98,9 @@ impl Gateway {
             return Err(End::Answer(Problem::ContentTooLarge));
         }
         let visitor = Visitor::of(sender, scheme, &request.headers, &self.settings.trusted_proxies);
+        if self.request_rate.as_ref().is_some_and(|rate| !rate.admits(visitor.address)) {
+            return Err(End::Answer(Problem::TooManyRequests));
+        }
         let authority = head::authority(request).as_bytes().to_vec();
         let encoded = head::encode_request(request, &authority, &visitor, &mut rules);
         let waits = rules.expects_continue;

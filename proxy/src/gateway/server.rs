@@ -1,7 +1,6 @@
 //! Start-up and shutdown: Pingora's server with our services.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use pingora::{
     apps::HttpServerOptions,
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
@@ -33,11 +31,12 @@ use wingman_wire::code::CloseCode;
 use super::{
     Gateway,
     door::{Door, Front},
+    rate::RequestRate,
 };
 use crate::{
     certs::{CertError, Certificates},
     config::Settings,
-    link::{LinkLimits, LinkServer},
+    link::{LinkLimits, LinkServer, Places},
     pages::Pages,
     session::{Registry, RegistryLimits},
     telemetry::{Metrics, SessionEnd},
@@ -108,6 +107,8 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
         sessions: sessions.clone(),
         metrics: metrics.clone(),
         shutting_down: shutting_down.clone(),
+        link_places: Places::new(settings.limits.links_per_address.on()),
+        request_rate: settings.limits.request_rate_per_address.on().map(RequestRate::new),
         settings: settings.clone(),
     };
     server.add_service(visitors(&server, gateway, certificates.clone())?);
@@ -186,8 +187,7 @@ fn visitors(
         }),
         metrics,
         trusted: settings.trusted_proxies.clone(),
-        per_address: settings.limits.visitor_connections_per_address.on(),
-        connections: Arc::new(Mutex::new(HashMap::new())),
+        places: Places::new(settings.limits.visitor_connections_per_address.on()),
     };
     let mut service = Service::new("visitors".to_owned(), door);
     for address in &settings.listen {
@@ -248,11 +248,6 @@ impl BackgroundService for Housekeeping {
             loop {
                 ticks.tick().await;
                 self.sessions.sweep(Instant::now());
-                for link in self.sessions.links() {
-                    if let Some(round_trip) = link.stats().round_trip {
-                        self.metrics.link_round_trip.observe(round_trip);
-                    }
-                }
             }
         };
         tokio::select! {

@@ -23,25 +23,15 @@ fn hosts_of_sessions() {
         assert_eq!(route(host), session("demo"), "{host}");
     }
     let longest = "a".repeat(63);
-    assert_eq!(
-        route(&format!("{longest}.share.example.com")),
-        session(&longest)
-    );
+    assert_eq!(route(&format!("{longest}.share.example.com")), session(&longest));
 }
 
 #[test]
 fn base_domain() {
-    for host in [
-        "share.example.com",
-        "SHARE.example.com:80",
-        "share.example.com.",
-    ] {
+    for host in ["share.example.com", "SHARE.example.com:80", "share.example.com."] {
         assert_eq!(route(host), Route::Base, "{host}");
     }
-    assert_eq!(
-        Route::of("localhost:8080", &"localhost".parse().unwrap()),
-        Route::Base
-    );
+    assert_eq!(Route::of("localhost:8080", &"localhost".parse().unwrap()), Route::Base);
 }
 
 #[test]
@@ -108,10 +98,7 @@ fn names() {
     ] {
         assert_eq!(text.parse::<SessionName>(), Err(error), "{text}");
     }
-    assert_eq!(
-        "a".repeat(64).parse::<SessionName>(),
-        Err(NameError::TooLong)
-    );
+    assert_eq!("a".repeat(64).parse::<SessionName>(), Err(NameError::TooLong));
 }
 
 #[test]
@@ -145,29 +132,17 @@ fn random_names_are_names_and_differ() {
 
 #[test]
 fn base_domains() {
-    assert_eq!(
-        "Example.COM.".parse::<BaseDomain>().unwrap().as_str(),
-        "example.com"
-    );
+    assert_eq!("Example.COM.".parse::<BaseDomain>().unwrap().as_str(), "example.com");
     for (text, error) in [
         ("", BaseDomainError::Empty),
         (".", BaseDomainError::Empty),
         ("127.0.0.1", BaseDomainError::Address),
         ("[::1]", BaseDomainError::Address),
-        (
-            "https://example.com",
-            BaseDomainError::Label(NameError::Character),
-        ),
-        (
-            "example.com:80",
-            BaseDomainError::Label(NameError::Character),
-        ),
+        ("https://example.com", BaseDomainError::Label(NameError::Character)),
+        ("example.com:80", BaseDomainError::Label(NameError::Character)),
         ("a..b", BaseDomainError::Label(NameError::Empty)),
     ] {
         assert_eq!(text.parse::<BaseDomain>(), Err(error), "{text}");
     }
-    assert_eq!(
-        "a.".repeat(100).parse::<BaseDomain>(),
-        Err(BaseDomainError::TooLong)
-    );
+    assert_eq!("a.".repeat(100).parse::<BaseDomain>(), Err(BaseDomainError::TooLong));
 }

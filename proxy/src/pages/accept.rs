@@ -20,11 +20,7 @@ impl Format {
     /// Only what is named counts: `*/*` is what curl and `fetch` send, and they want no page.
     pub fn of(accept: Option<&[u8]>) -> Self {
         let mut best = (Self::Text, 0);
-        for range in accept
-            .unwrap_or_default()
-            .split(|byte| *byte == b',')
-            .take(MAX_RANGES)
-        {
+        for range in accept.unwrap_or_default().split(|byte| *byte == b',').take(MAX_RANGES) {
             let mut parts = range.split(|byte| *byte == b';');
             let Some(format) = Self::of_type(parts.next().unwrap_or_default().trim_ascii()) else {
                 continue;
@@ -67,9 +63,7 @@ fn quality(parameter: &[u8]) -> Option<u16> {
         return None;
     };
     let weight: f32 = std::str::from_utf8(weight).ok()?.parse().ok()?;
-    (0.0..=1.0)
-        .contains(&weight)
-        .then_some((weight * 1000.0) as u16)
+    (0.0..=1.0).contains(&weight).then_some((weight * 1000.0) as u16)
 }
 
 /// Browsers send eight; this bounds the work for the others.
@@ -82,19 +76,13 @@ mod tests {
     #[test]
     fn preferences() {
         for (accept, format) in [
-            (
-                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-                Format::Html,
-            ),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Html),
             ("TEXT/HTML", Format::Html),
             ("application/json, text/plain, */*", Format::Json),
             ("application/json;q=0.5, text/plain;q=0.9", Format::Text),
             ("text/html;q=0.1, application/json", Format::Json),
             ("application/json, text/html", Format::Html),
-            (
-                "text/html;level=1;q=0.3, application/json;Q=0.2",
-                Format::Html,
-            ),
+            ("text/html;level=1;q=0.3, application/json;Q=0.2", Format::Html),
             ("text/html;q=0", Format::Text),
             ("text/html;q=0, application/json;q=0", Format::Text),
             ("*/*", Format::Text),

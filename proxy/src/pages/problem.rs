@@ -244,10 +244,6 @@ impl Problem {
                 "Try again; if it stays, tell the operator of the edge what you did.",
             ),
         };
-        Text {
-            title,
-            explanation,
-            way_out,
-        }
+        Text { title, explanation, way_out }
     }
 }

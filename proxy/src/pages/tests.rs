@@ -12,11 +12,7 @@ fn content(page: &Page) -> &str {
 }
 
 fn field<'a>(page: &'a Page, name: &str) -> Option<&'a str> {
-    let found: Vec<_> = page
-        .fields
-        .iter()
-        .filter(|(known, _)| known == name)
-        .collect();
+    let found: Vec<_> = page.fields.iter().filter(|(known, _)| known == name).collect();
     assert!(found.len() <= 1, "{name} twice");
     found.first().map(|(_, value)| value.to_str().unwrap())
 }
@@ -33,11 +29,7 @@ fn statuses_of_the_design() {
         (Problem::TooManyRequests, 429, Blame::Visitor),
         (Problem::LinkLost, 502, Blame::Host),
     ] {
-        assert_eq!(
-            (problem.status().as_u16(), problem.blame()),
-            (status, blame),
-            "{problem:?}"
-        );
+        assert_eq!((problem.status().as_u16(), problem.blame()), (status, blame), "{problem:?}");
     }
 }
 
@@ -53,18 +45,11 @@ fn every_problem_in_every_form() {
             let page = pages.problem(problem, accept);
             assert_eq!(page.status, problem.status());
             assert_eq!(field(page, "content-type"), Some(content_type));
-            assert_eq!(
-                field(page, "content-length").unwrap(),
-                page.content.len().to_string()
-            );
+            assert_eq!(field(page, "content-length").unwrap(), page.content.len().to_string());
             assert_eq!(field(page, "cache-control"), Some("no-store"));
             assert_eq!(field(page, "wingman-error"), Some(problem.as_str()));
             assert_eq!(field(page, "vary"), Some("accept"));
-            assert!(
-                page.content.len() < 8 * 1024,
-                "{problem:?}: {}",
-                page.content.len()
-            );
+            assert!(page.content.len() < 8 * 1024, "{problem:?}: {}", page.content.len());
             assert!(!content(page).contains("{{"), "{problem:?}");
         }
         let json: serde_json::Value =
@@ -81,15 +66,8 @@ fn every_problem_in_every_form() {
 
 #[test]
 fn codes_are_kebab_case_and_differ() {
-    let mut codes: Vec<_> = Problem::ALL
-        .iter()
-        .map(|problem| problem.as_str())
-        .collect();
-    assert!(
-        codes
-            .iter()
-            .all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
-    );
+    let mut codes: Vec<_> = Problem::ALL.iter().map(|problem| problem.as_str()).collect();
+    assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), Problem::ALL.len());
@@ -102,11 +80,7 @@ fn only_short_absences_reload() {
         let page = pages.problem(problem, HTML);
         let reloads = matches!(problem, Problem::HostAway | Problem::EdgeShutdown);
         assert_eq!(content(page).contains("<script>"), reloads, "{problem:?}");
-        assert_eq!(
-            content(page).contains("http-equiv=\"refresh\""),
-            reloads,
-            "{problem:?}"
-        );
+        assert_eq!(content(page).contains("http-equiv=\"refresh\""), reloads, "{problem:?}");
     }
     let away = pages.problem(Problem::HostAway, HTML);
     assert_eq!(field(away, "retry-after"), Some("2"));
@@ -120,9 +94,7 @@ fn only_short_absences_reload() {
 #[test]
 fn pages_need_nothing_from_outside() {
     let pages = pages();
-    let all = Problem::ALL
-        .iter()
-        .map(|problem| pages.problem(*problem, HTML));
+    let all = Problem::ALL.iter().map(|problem| pages.problem(*problem, HTML));
     for page in all.chain([pages.landing(HTML)]) {
         let html = content(page);
         for outside in ["src=", "href=", "url(", "@import", "onclick", "style=\""] {
@@ -134,10 +106,7 @@ fn pages_need_nothing_from_outside() {
         for tag in ["style", "script"] {
             if let Some((_, inside)) = html.split_once(&format!("<{tag}>")) {
                 let (inside, _) = inside.split_once(&format!("</{tag}>")).unwrap();
-                assert!(
-                    policy.contains(&format!("{tag}-src {}", hash(inside))),
-                    "{policy}"
-                );
+                assert!(policy.contains(&format!("{tag}-src {}", hash(inside))), "{policy}");
             }
         }
     }
@@ -151,10 +120,7 @@ fn landing_page_says_how() {
     assert!(content(html).contains("wingman 3000 --edge https://share.example<"));
     assert!(content(html).contains("--token-file"));
     let text = pages.landing(Some(b"*/*"));
-    assert_eq!(
-        field(text, "content-type"),
-        Some("text/plain; charset=utf-8")
-    );
+    assert_eq!(field(text, "content-type"), Some("text/plain; charset=utf-8"));
     assert!(content(text).contains("    wingman 3000 --edge https://share.example\n"));
     let open = Pages::new("http://localhost:8080", false);
     assert!(!content(open.landing(HTML)).contains("--token-file"));
@@ -164,9 +130,6 @@ fn landing_page_says_how() {
 fn configured_text_is_escaped() {
     let pages = Pages::new("https://<script>&\"'", true);
     let html = content(pages.landing(HTML));
-    assert!(
-        html.contains("https://&lt;script&gt;&amp;&quot;&#39;"),
-        "{html}"
-    );
+    assert!(html.contains("https://&lt;script&gt;&amp;&quot;&#39;"), "{html}");
     assert!(!html.contains("<script>"));
 }

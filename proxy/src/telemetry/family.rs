@@ -184,10 +184,8 @@ impl Builder {
     }
 
     pub(super) fn info(&self, name: &str, help: &str, label: &str, value: &str) {
-        self.register(IntGauge::with_opts(
-            Opts::new(full(name), help).const_label(label, value),
-        ))
-        .set(1);
+        self.register(IntGauge::with_opts(Opts::new(full(name), help).const_label(label, value)))
+            .set(1);
     }
 
     pub(super) fn seconds(&self, name: &str, help: &str, buckets: &[f64]) -> Seconds {
@@ -197,13 +195,8 @@ impl Builder {
 
     pub(super) fn family<L: Label>(&self, name: &str, help: &str, label: &str) -> Family<L> {
         let vec = self.vec(name, help, &[label]);
-        let counts = L::ALL
-            .iter()
-            .map(|value| Count(vec.with_label_values(&[value.text()])));
-        Family {
-            counts: counts.collect(),
-            label: PhantomData,
-        }
+        let counts = L::ALL.iter().map(|value| Count(vec.with_label_values(&[value.text()])));
+        Family { counts: counts.collect(), label: PhantomData }
     }
 
     pub(super) fn family2<A: Label, B: Label>(
@@ -213,14 +206,9 @@ impl Builder {
         labels: [&str; 2],
     ) -> Family2<A, B> {
         let vec = self.vec(name, help, &labels);
-        let pairs = A::ALL
-            .iter()
-            .flat_map(|a| B::ALL.iter().map(move |b| [a.text(), b.text()]));
+        let pairs = A::ALL.iter().flat_map(|a| B::ALL.iter().map(move |b| [a.text(), b.text()]));
         let counts = pairs.map(|pair| Count(vec.with_label_values(&pair)));
-        Family2 {
-            counts: counts.collect(),
-            labels: PhantomData,
-        }
+        Family2 { counts: counts.collect(), labels: PhantomData }
     }
 
     pub(super) fn errors(&self, name: &str, help: &str) -> Errors {
@@ -241,9 +229,7 @@ impl Builder {
 
     fn register<M: Collector + Clone + 'static>(&self, metric: prometheus::Result<M>) -> M {
         let metric = metric.expect("our names, labels and buckets are valid");
-        self.registry
-            .register(Box::new(metric.clone()))
-            .expect("our names differ");
+        self.registry.register(Box::new(metric.clone())).expect("our names differ");
         metric
     }
 }

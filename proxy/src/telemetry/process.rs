@@ -18,21 +18,11 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn new(build: &Builder) -> Self {
-        let started = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         build
-            .gauge(
-                "start_time_seconds",
-                "When the edge was started, since 1970",
-            )
+            .gauge("start_time_seconds", "When the edge was started, since 1970")
             .set(started.as_secs_f64());
-        build.info(
-            "build_info",
-            "What runs",
-            "version",
-            env!("CARGO_PKG_VERSION"),
-        );
+        build.info("build_info", "What runs", "version", env!("CARGO_PKG_VERSION"));
         Self {
             resident: build.gauge("resident_memory_bytes", "Memory in RAM"),
             peak: build.gauge("resident_memory_peak_bytes", "Most memory in RAM so far"),
@@ -49,10 +39,7 @@ impl Process {
                 let Some((key, value)) = line.split_once(':') else {
                     continue;
                 };
-                let number = value
-                    .split_whitespace()
-                    .next()
-                    .and_then(|word| word.parse().ok());
+                let number = value.split_whitespace().next().and_then(|word| word.parse().ok());
                 let Some(number): Option<f64> = number else {
                     continue;
                 };
@@ -67,10 +54,7 @@ impl Process {
         if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
             self.files.set(files.count() as f64);
         }
-        let ticks = std::fs::read_to_string("/proc/self/stat")
-            .ok()
-            .as_deref()
-            .and_then(cpu_ticks);
+        let ticks = std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(cpu_ticks);
         if let Some(ticks) = ticks {
             let seconds = ticks as f64 / TICKS_PER_SECOND;
             self.cpu.inc_by((seconds - self.cpu.get()).max(0.0));

@@ -5,10 +5,8 @@ fn text(metrics: &Metrics) -> String {
 }
 
 fn value(text: &str, series: &str) -> f64 {
-    let line = text.lines().find(|line| {
-        line.strip_prefix(series)
-            .is_some_and(|l| l.starts_with(' '))
-    });
+    let line =
+        text.lines().find(|line| line.strip_prefix(series).is_some_and(|l| l.starts_with(' ')));
     line.unwrap_or_else(|| panic!("no {series} in:\n{text}"))
         .rsplit(' ')
         .next()
@@ -24,16 +22,9 @@ fn counting_shows() {
     let _other = metrics.sessions.hold();
     metrics.sessions_opened.add(2);
     metrics.sessions_closed.get(SessionEnd::Expired).add(1);
-    metrics.exchange_ended(
-        Path::Relay,
-        Outcome::of(204),
-        Some(Duration::from_millis(30)),
-    );
+    metrics.exchange_ended(Path::Relay, Outcome::of(204), Some(Duration::from_millis(30)));
     metrics.exchange_ended(Path::Relay, Outcome::of(101), None);
-    metrics
-        .content_bytes
-        .get(Path::Relay, Content::Response)
-        .add(1 << 40);
+    metrics.content_bytes.get(Path::Relay, Content::Response).add(1 << 40);
     metrics.problem(Problem::OriginRefused);
     drop(session);
     let text = text(&metrics);
@@ -47,24 +38,11 @@ fn counting_shows() {
         ("exchange_duration_seconds_count", 1.0),
         ("exchange_duration_seconds_bucket{le=\"0.025\"}", 0.0),
         ("exchange_duration_seconds_bucket{le=\"0.05\"}", 1.0),
-        (
-            "content_bytes_total{direction=\"response\",path=\"relay\"}",
-            (1_u64 << 40) as f64,
-        ),
-        (
-            "content_bytes_total{direction=\"request\",path=\"relay\"}",
-            0.0,
-        ),
-        (
-            "errors_total{blame=\"origin\",code=\"origin-refused\"}",
-            1.0,
-        ),
+        ("content_bytes_total{direction=\"response\",path=\"relay\"}", (1_u64 << 40) as f64),
+        ("content_bytes_total{direction=\"request\",path=\"relay\"}", 0.0),
+        ("errors_total{blame=\"origin\",code=\"origin-refused\"}", 1.0),
     ] {
-        assert_eq!(
-            value(&text, &format!("wingman_edge_{series}")),
-            expected,
-            "{series}"
-        );
+        assert_eq!(value(&text, &format!("wingman_edge_{series}")), expected, "{series}");
     }
 }
 
@@ -128,11 +106,7 @@ fn names_follow_the_conventions() {
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').unwrap();
             assert!(name.starts_with("wingman_edge_"), "{name}");
-            assert_eq!(
-                name.ends_with("_total"),
-                kind == "counter",
-                "{name} is a {kind}"
-            );
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
             if kind == "histogram" {
                 assert!(name.ends_with("_seconds"), "{name}");
             }

@@ -6,11 +6,7 @@ fn name(text: &str) -> SessionName {
 
 fn grant(id: &str, names: &[&str]) -> Grant {
     let names = names.iter().map(|text| text.parse().unwrap()).collect();
-    Grant {
-        id: id.into(),
-        names,
-        max_sessions: 3,
-    }
+    Grant { id: id.into(), names, max_sessions: 3 }
 }
 
 #[test]
@@ -26,18 +22,8 @@ fn tokens_have_256_bits_and_differ() {
 
 #[test]
 fn malformed_tokens() {
-    for text in [
-        "",
-        "wm_",
-        "wm_abc",
-        "nope",
-        &format!("xx_{}", "A".repeat(43)),
-    ] {
-        assert_eq!(
-            text.parse::<Token>().unwrap_err(),
-            TokenError::Malformed,
-            "{text}"
-        );
+    for text in ["", "wm_", "wm_abc", "nope", &format!("xx_{}", "A".repeat(43))] {
+        assert_eq!(text.parse::<Token>().unwrap_err(), TokenError::Malformed, "{text}");
     }
 }
 
@@ -48,17 +34,10 @@ fn hash_is_sha256_in_hex() {
     assert_eq!(TokenHash::of("abc").to_string(), hex);
     assert_eq!(hex.to_uppercase().parse(), Ok(TokenHash::of("abc")));
     for text in ["", "ab", &"g".repeat(64), &"+1".repeat(32), &"é".repeat(32)] {
-        assert_eq!(
-            text.parse::<TokenHash>(),
-            Err(TokenHashError::Form),
-            "{text}"
-        );
+        assert_eq!(text.parse::<TokenHash>(), Err(TokenHashError::Form), "{text}");
     }
     let token = Token::generate().unwrap();
-    assert_eq!(
-        token.expose().parse::<TokenHash>(),
-        Err(TokenHashError::Token)
-    );
+    assert_eq!(token.expose().parse::<TokenHash>(), Err(TokenHashError::Token));
 }
 
 #[test]
@@ -66,22 +45,14 @@ fn verify_finds_each_token_and_nothing_else() {
     let tokens: Vec<_> = (0..5).map(|_| Token::generate().unwrap()).collect();
     let entries = tokens.iter().enumerate();
     let registry = Registry::Tokens(
-        entries
-            .map(|(i, token)| (token.hash(), grant(&i.to_string(), &[])))
-            .collect(),
+        entries.map(|(i, token)| (token.hash(), grant(&i.to_string(), &[]))).collect(),
     );
     for (index, token) in tokens.iter().enumerate() {
         let found = registry.verify(token.expose()).unwrap();
         assert_eq!(&*found.id, index.to_string());
     }
     let first = tokens[0].expose();
-    for wrong in [
-        "",
-        "wm_",
-        &first[..45],
-        &format!("{first} "),
-        &first.to_uppercase(),
-    ] {
+    for wrong in ["", "wm_", &first[..45], &format!("{first} "), &first.to_uppercase()] {
         assert_eq!(registry.verify(wrong), None, "{wrong}");
     }
     assert_eq!(registry.verify(&tokens[0].hash().to_string()), None);
@@ -115,15 +86,7 @@ fn patterns() {
 
 #[test]
 fn malformed_patterns() {
-    for text in [
-        "*a",
-        "a*b",
-        "a**",
-        "-*",
-        "a.b*",
-        "ä*",
-        &format!("{}*", "a".repeat(63)),
-    ] {
+    for text in ["*a", "a*b", "a**", "-*", "a.b*", "ä*", &format!("{}*", "a".repeat(63))] {
         assert!(text.parse::<NamePattern>().is_err(), "{text}");
     }
     let reserved = Err(PatternError::Name(NameError::Reserved));

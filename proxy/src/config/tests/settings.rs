@@ -11,10 +11,7 @@ fn dev_needs_nothing() {
     assert_eq!(settings.metrics, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!(settings.public.edge_url(), "http://localhost:8080");
     let name: SessionName = "demo".parse().unwrap();
-    assert_eq!(
-        settings.public.session_url(&name),
-        "http://demo.localhost:8080"
-    );
+    assert_eq!(settings.public.session_url(&name), "http://demo.localhost:8080");
     assert!(settings.registry.verify("").unwrap().allows(&name));
     assert!(settings.threads.get() >= 1);
 }
@@ -26,10 +23,7 @@ fn dev_stays_on_loopback() {
         ("listen", "listen = [\"[::]:8080\"]"),
         ("listen", "listen = [\"192.168.1.5:8080\"]"),
         ("listen", "listen = [\"[::ffff:10.0.0.1]:8080\"]"),
-        (
-            "tls.listen",
-            "[tls]\nlisten = [\"0.0.0.0:443\"]\ncert = \"c\"\nkey = \"k\"",
-        ),
+        ("tls.listen", "[tls]\nlisten = [\"0.0.0.0:443\"]\ncert = \"c\"\nkey = \"k\""),
         ("metrics.listen", "[metrics]\nlisten = \"0.0.0.0:9090\""),
     ] {
         let problem = problem(&format!("dev = true\n{text}"));
@@ -41,17 +35,10 @@ fn dev_stays_on_loopback() {
     }
     // Tokens in the file do not make it closed, so they do not lift the rule.
     let text = format!("dev = true\n{}", least("listen = [\"0.0.0.0:80\"]"));
-    assert!(matches!(
-        problem(&text),
-        SettingsError::DevBeyondLoopback { .. }
-    ));
+    assert!(matches!(problem(&text), SettingsError::DevBeyondLoopback { .. }));
     let file = TomlFile::new("listen = \"0.0.0.0:80\"");
     let layers = [file.layer(), Layer::flag("--dev", "dev", true)];
-    let error = Config::load(layers)
-        .unwrap()
-        .settings()
-        .unwrap_err()
-        .to_string();
+    let error = Config::load(layers).unwrap().settings().unwrap_err().to_string();
     assert!(error.contains("(from file "), "{error}");
 }
 
@@ -63,29 +50,14 @@ fn what_cannot_work_is_refused() {
     assert_eq!(problem(&least("listen = []")), E::NoListener);
     let tls = |more: &str| least(&format!("{more}\n[tls]\ncert = \"c\"\nkey = \"k\""));
     assert_eq!(
-        problem(&format!(
-            "{}\n[tls]\nlisten = []\ncert = \"c\"\nkey = \"k\"",
-            least("")
-        )),
+        problem(&format!("{}\n[tls]\nlisten = []\ncert = \"c\"\nkey = \"k\"", least(""))),
         E::NoTlsListener
     );
     settings(&tls("listen = []")).unwrap();
-    assert!(matches!(
-        problem(&tls("listen = \"0.0.0.0:443\"")),
-        E::AddressTwice { .. }
-    ));
-    assert!(matches!(
-        problem(&least("listen = \"127.0.0.1:9090\"")),
-        E::AddressTwice { .. }
-    ));
-    assert!(matches!(
-        problem("base_domain = \"http://a\""),
-        E::BaseDomain(_)
-    ));
-    assert!(matches!(
-        problem(&least("[log]\nlevel = \"a=b=c\"")),
-        E::LogLevel(_)
-    ));
+    assert!(matches!(problem(&tls("listen = \"0.0.0.0:443\"")), E::AddressTwice { .. }));
+    assert!(matches!(problem(&least("listen = \"127.0.0.1:9090\"")), E::AddressTwice { .. }));
+    assert!(matches!(problem("base_domain = \"http://a\""), E::BaseDomain(_)));
+    assert!(matches!(problem(&least("[log]\nlevel = \"a=b=c\"")), E::LogLevel(_)));
     assert!(matches!(
         problem(&least("[timeouts]\nheartbeat_period = \"10s\"")),
         E::Heartbeat { .. }
@@ -127,10 +99,7 @@ fn tokens_are_told_apart() {
     assert_eq!(same, E::TokenTwice("a".into(), "b".into()));
     assert!(!same.to_string().contains(HASH));
     for id in ["", "a b", "a\\nb", "ä", &"a".repeat(65)] {
-        assert!(
-            matches!(problem(&with(&[token(id, HASH)])), E::TokenId(_)),
-            "{id}"
-        );
+        assert!(matches!(problem(&with(&[token(id, HASH)])), E::TokenId(_)), "{id}");
     }
 }
 
@@ -152,29 +121,16 @@ fn public_addresses() {
     for (text, url) in [
         ("", "http://share.example"),
         ("listen = \"0.0.0.0:8080\"", "http://share.example:8080"),
-        (
-            "listen = \"0.0.0.0:8080\"\npublic_port = 80",
-            "http://share.example",
-        ),
-        (
-            "listen = \"0.0.0.0:8080\"\npublic_scheme = \"https\"",
-            "https://share.example",
-        ),
-        (
-            "public_scheme = \"https\"\npublic_port = 8443",
-            "https://share.example:8443",
-        ),
+        ("listen = \"0.0.0.0:8080\"\npublic_port = 80", "http://share.example"),
+        ("listen = \"0.0.0.0:8080\"\npublic_scheme = \"https\"", "https://share.example"),
+        ("public_scheme = \"https\"\npublic_port = 8443", "https://share.example:8443"),
         (tls, "https://share.example"),
         (
             "[tls]\nlisten = \"0.0.0.0:8443\"\ncert = \"c\"\nkey = \"k\"",
             "https://share.example:8443",
         ),
     ] {
-        assert_eq!(
-            settings(&least(text)).unwrap().public.edge_url(),
-            url,
-            "{text}"
-        );
+        assert_eq!(settings(&least(text)).unwrap().public.edge_url(), url, "{text}");
     }
 }
 

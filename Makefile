@@ -1,0 +1,49 @@
+# Wingman: the two commands of the README are `make demo` and `make test`.
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.PHONY: demo test bench fmt static lint unit browser deps build-deps deny help
+
+help:
+	@echo "make demo    build, start an edge on loopback and share an app (PORT=… for yours)"
+	@echo "make test    install what tests need and run all of them"
+	@echo "make bench   measure against nginx, plain Pingora, bore and rathole"
+	@echo "make fmt     format"
+
+demo: build-deps
+	@scripts/demo.sh
+
+test: deps lint unit browser
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
+	$(CARGO) deny --log-level error check
+
+# Integration tests run the real binaries, optimized: they are what users have, and memory and latency
+# figures of an unoptimized build say nothing.
+unit:
+	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-sample-app
+	WINGMAN_BIN_DIR=$(CURDIR)/target/release $(CARGO) nextest run --workspace --locked
+
+browser:
+	WINGMAN_BIN_DIR=$(CURDIR)/target/release npm --prefix tests/browser test
+
+bench:
+	@scripts/install-bench-deps.sh
+	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-bench
+	target/release/wingman-bench $(BENCH_ARGS)
+
+fmt:
+	$(CARGO) fmt --all
+
+# The page script and the worker of the direct path will be built here (issue 3).
+static:
+	@echo "nothing to build yet: the relay path needs no script in the page"
+
+deps: build-deps
+	@scripts/install-test-deps.sh
+
+build-deps:
+	@scripts/install-build-deps.sh
