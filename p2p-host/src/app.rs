@@ -23,8 +23,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let environment = Environment::of_process();
     let loaded = Config::load(cli, &environment)?;
     let config = &loaded.config;
-    let options =
-        status::Options::for_stdout(config.json, config.qr, config.log_query, terminal());
+    let options = status::Options::for_stdout(config.json, config.qr, config.log_query, terminal());
     let reporter = Reporter::start(options).map_err(|error| Failure::Other {
         doing: "Starting the view".into(),
         cause: error.into(),
@@ -53,7 +52,7 @@ async fn share(
         return Err(Failure::NoOrigin { target: client.target().authority().to_owned() });
     }
     let identity = identity(loaded, environment, &target)?;
-    let service = Service::new(client, host_header(&loaded.config)?);
+    let service = Service::new(client, config.host_header.clone());
     let relay = Arc::new(Relay::new(service, target.clone(), reporter.clone()));
     let settings = Settings {
         edge: EdgeAddress {
@@ -105,35 +104,15 @@ where
         head_deadline: Some(config.origin.head_timeout),
         ..Options::default()
     };
-    Client::new(target(loaded)?, options).map_err(|error| Failure::Other {
+    Client::new(loaded.target.clone(), options).map_err(|error| Failure::Other {
         doing: "Setting up TLS towards the origin".into(),
         cause: error.into(),
     })
 }
 
-fn host_header(config: &Config) -> Result<crate::exchange::HostHeader, Failure> {
-    config
-        .host_header
-        .to_string()
-        .parse()
-        .map_err(|e: crate::exchange::HostHeaderError| Failure::BadTarget { problem: e.to_string() })
-}
-
-fn target(loaded: &Loaded) -> Result<crate::origin::Target, Failure> {
-    loaded
-        .target
-        .to_string()
-        .parse()
-        .map_err(|e: crate::origin::TargetError| Failure::BadTarget { problem: e.to_string() })
-}
-
 /// The URL survives a restart if there is a place to keep the key; without a home it lives as long as
 /// the process.
-fn identity(
-    loaded: &Loaded,
-    environment: &Environment,
-    target: &str,
-) -> Result<Identity, Failure> {
+fn identity(loaded: &Loaded, environment: &Environment, target: &str) -> Result<Identity, Failure> {
     let Some(directory) = state_directory(environment) else { return Ok(Identity::fresh()) };
     let what = loaded.config.name.as_deref().unwrap_or(target);
     Identity::load(&directory, &loaded.config.edge.to_string(), what).map_err(|error| {
@@ -154,9 +133,7 @@ fn state_directory(environment: &Environment) -> Option<PathBuf> {
 fn terminal() -> Terminal {
     Terminal {
         width: || terminal_size::terminal_size().map(|(width, _)| width.0),
-        utc_offset: |time| {
-            chrono::DateTime::<chrono::Local>::from(time).offset().local_minus_utc()
-        },
+        utc_offset: |time| chrono::DateTime::<chrono::Local>::from(time).offset().local_minus_utc(),
     }
 }
 

@@ -105,9 +105,7 @@ impl Cli {
             ("host_header", self.host_header.clone()),
             ("ca_file", self.ca_file.as_ref().map(path)),
         ];
-        let protocol = self
-            .origin_protocol
-            .and_then(|protocol| Value::serialize(protocol).ok());
+        let protocol = self.origin_protocol.and_then(|protocol| Value::serialize(protocol).ok());
         let level = self.log_level.map(|level| Value::from(level.as_str()));
         let values = [("origin_protocol", protocol), ("log_level", level)];
         // A flag that is absent says nothing; it does not say `false`.
@@ -116,17 +114,10 @@ impl Cli {
             ("insecure", self.insecure.then_some(true)),
             ("qr", self.no_qr.then_some(false)),
             ("log_query", self.log_query.then_some(true)),
-            (
-                "exit_on_disconnect",
-                self.exit_on_disconnect.then_some(true),
-            ),
+            ("exit_on_disconnect", self.exit_on_disconnect.then_some(true)),
         ];
-        let texts = texts
-            .into_iter()
-            .map(|(key, text)| (key, text.map(Value::from)));
-        let switches = switches
-            .into_iter()
-            .map(|(key, on)| (key, on.map(Value::from)));
+        let texts = texts.into_iter().map(|(key, text)| (key, text.map(Value::from)));
+        let switches = switches.into_iter().map(|(key, on)| (key, on.map(Value::from)));
         texts
             .chain(values)
             .chain(switches)

@@ -3,10 +3,10 @@
 //! [`Config`] is every key there is; `conf/host.toml` shows each with its default. Keys are checked
 //! layer by layer, so that an error can name the file, variable or flag that is wrong.
 
+mod edge;
 mod error;
 mod layer;
 mod options;
-mod target;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use serde::{Deserialize, Serialize};
 
+pub use edge::{EdgeUrl, UrlError};
 pub use error::{ConfigError, Place};
 use layer::Layer;
-pub use options::{HostHeader, HostHeaderError, LogLevel, OriginProtocol};
-pub use target::{EdgeUrl, Target, UrlError};
+pub use options::{LogLevel, OriginProtocol};
 pub use token::{Token, TokenError};
 
-use crate::cli::Cli;
+use crate::{cli::Cli, exchange::HostHeader, origin::Target};
 
 /// Every key of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,9 +189,8 @@ impl Config {
         for layer in &layers {
             figment = figment.merge(layer);
         }
-        let config: Self = figment
-            .extract()
-            .map_err(|error| ConfigError::extract(error, &layers))?;
+        let config: Self =
+            figment.extract().map_err(|error| ConfigError::extract(error, &layers))?;
         config.check(&layers)?;
         let target = config.target.clone().ok_or(ConfigError::NoTarget)?;
         let token = match given {
@@ -209,18 +208,9 @@ impl Config {
             ));
         }
         if token.is_some() && !config.edge.is_tls() && !config.edge.is_loopback() {
-            warnings.push(format!(
-                "The token goes to {} without encryption",
-                config.edge
-            ));
+            warnings.push(format!("The token goes to {} without encryption", config.edge));
         }
-        Ok(Loaded {
-            config,
-            target,
-            token,
-            file,
-            warnings,
-        })
+        Ok(Loaded { config, target, token, file, warnings })
     }
 
     /// What types cannot say.
@@ -273,10 +263,7 @@ impl Environment {
     }
 
     fn get(&self, name: &str) -> Option<&str> {
-        self.variables
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     fn home(&self) -> Option<&Path> {
@@ -285,18 +272,11 @@ impl Environment {
 
     /// The file to read: a named one must exist, the default one may.
     fn config_file(&self, cli: &Cli) -> Option<PathBuf> {
-        if let Some(named) = cli
-            .config
-            .clone()
-            .or_else(|| self.get(CONFIG).map(PathBuf::from))
-        {
+        if let Some(named) = cli.config.clone().or_else(|| self.get(CONFIG).map(PathBuf::from)) {
             return Some(named);
         }
         // A relative XDG_CONFIG_HOME is to be ignored (XDG base directory specification).
-        let base = self
-            .get("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            .filter(|dir| dir.is_absolute());
+        let base = self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
         let base = base.or_else(|| self.home().map(|home| home.join(".config")))?;
         Some(base.join("wingman/host.toml")).filter(|path| path.exists())
     }

@@ -10,6 +10,8 @@
 //!
 //! What is deliberately not here: frames and streams (the carriers'), cookies jars, request ids.
 
+pub use crate::origin::OriginContent;
+
 mod error;
 mod hop;
 mod rewrite;

@@ -134,13 +134,13 @@ fn lost(closed: &Closed, session: &str) -> Result<(String, bool), Failure> {
 
 /// Failures that another attempt would only repeat.
 const fn is_final(failure: &Failure) -> bool {
-    match failure {
+    !matches!(
+        failure,
         Failure::EdgeUnreachable { .. }
-        | Failure::EdgeTls { .. }
-        | Failure::NotAnEdge { .. }
-        | Failure::SessionLimit => false,
-        _ => true,
-    }
+            | Failure::EdgeTls { .. }
+            | Failure::NotAnEdge { .. }
+            | Failure::SessionLimit
+    )
 }
 
 fn describe(failure: &Failure) -> String {

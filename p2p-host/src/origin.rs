@@ -10,6 +10,7 @@
 mod client;
 mod connect;
 mod connection;
+mod download;
 mod http1;
 mod http2;
 mod pool;
@@ -20,6 +21,7 @@ mod upload;
 
 pub use client::{Client, Options, Protocol};
 pub use connect::ConnectError;
+pub use download::OriginContent;
 pub use pool::Limits as PoolLimits;
 pub use target::{Scheme, Target, TargetError};
 pub use tls::TlsSetupError;

@@ -121,7 +121,9 @@ impl ProxyHttp for Gateway {
     /// A request that ended amid its response: Pingora closes the connection (or resets the HTTP/2
     /// stream), which tells the visitor that it is not complete.
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, _: &mut ()) -> FailToProxy {
-        if session.response_written().is_none() && !matches!(error.etype, ErrorType::ConnectionClosed) {
+        if session.response_written().is_none()
+            && !matches!(error.etype, ErrorType::ConnectionClosed)
+        {
             let _ = self.problem(session, Problem::EdgeFailed).await;
         }
         FailToProxy { error_code: 0, can_reuse_downstream: false }
@@ -239,7 +241,8 @@ impl Gateway {
             // The visitor may or may not send its content now: the connection cannot be used again.
             session.as_downstream_mut().set_keepalive(None);
         }
-        let content = (!is_head).then(|| page.content.clone()).filter(|content| !content.is_empty());
+        let content =
+            (!is_head).then(|| page.content.clone()).filter(|content| !content.is_empty());
         session.write_response_header(Box::new(head), content.is_none()).await?;
         session.write_response_body(content, true).await?;
         Ok(true)

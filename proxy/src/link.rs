@@ -94,12 +94,15 @@ impl LinkServer {
         let session = match self.open(&open, link, grant) {
             Ok(claimed) => {
                 let session = claimed.session;
-                self.say(link, &EdgeToHost::Opened {
-                    session: session.name().as_str().to_owned(),
-                    url: self.public.session_url(&session.name()),
-                    resumed: claimed.start != LinkStart::New,
-                    agent: AGENT.to_owned(),
-                });
+                self.say(
+                    link,
+                    &EdgeToHost::Opened {
+                        session: session.name().as_str().to_owned(),
+                        url: self.public.session_url(&session.name()),
+                        resumed: claimed.start != LinkStart::New,
+                        agent: AGENT.to_owned(),
+                    },
+                );
                 session
             }
             Err(reason) => {

@@ -121,7 +121,9 @@ fn compare(case: &Case, alone: &Seen, shared: &Seen, authorities: &Authorities) 
         findings.allowed.insert(Allowed::TargetBytes);
         let status = shared.response.as_ref().map_or(0, |response| response.status);
         if status != 400 || !shared.requests.is_empty() {
-            findings.defects.push(format!("status {status} and not 400 for a target to be refused"));
+            findings
+                .defects
+                .push(format!("status {status} and not 400 for a target to be refused"));
         }
         return findings;
     }

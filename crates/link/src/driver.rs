@@ -62,10 +62,8 @@ where
         Closed::Carrier(_) | Closed::Flood => Some((CloseCode::Protocol, closed.to_string())),
         Closed::ByPeer { .. } | Closed::Lost(_) => None,
     };
-    let frame = frame.map(|(code, reason)| CloseFrame {
-        code: code.to_wire().into(),
-        reason: reason.into(),
-    });
+    let frame = frame
+        .map(|(code, reason)| CloseFrame { code: code.to_wire().into(), reason: reason.into() });
     // The peer may be frozen or gone: its answer is a courtesy.
     let _ = timeout(CLOSE_DEADLINE, socket.close(frame)).await;
     closed

@@ -20,7 +20,15 @@ pub(crate) struct Heartbeat {
 impl Heartbeat {
     pub(crate) fn new(config: HeartbeatConfig, now: Instant) -> Self {
         let next_ping = now.checked_add(config.period).unwrap_or(now);
-        Self { config, heard: now, next_ping, token: 0, asked: None, ping_due: false, pong_due: None }
+        Self {
+            config,
+            heard: now,
+            next_ping,
+            token: 0,
+            asked: None,
+            ping_due: false,
+            pong_due: None,
+        }
     }
 
     pub(crate) fn heard(&mut self, now: Instant) {

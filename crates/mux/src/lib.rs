@@ -13,6 +13,7 @@
 //! Deliberately not here: sockets, tasks, wakers, clocks, retries, HTTP.
 
 mod config;
+mod error;
 mod heartbeat;
 mod invariants;
 mod mux;
@@ -21,6 +22,7 @@ mod schedule;
 mod send;
 
 pub use config::{Config, HeartbeatConfig, INITIAL_CREDIT, Role};
-pub use mux::{CarrierError, Event, Mux, OpenError, Violation};
+pub use error::{CarrierError, OpenError, Violation};
+pub use mux::{Event, Mux};
 pub use receive::Incoming;
 pub use send::SendError;

@@ -9,11 +9,12 @@ use bytes::{Bytes, BytesMut};
 use rustc_hash::FxHashMap;
 use wingman_wire::{
     code::ResetCode,
-    frame::{Frame, FrameError, FrameType, HEADER_LEN, MAX_PAYLOAD, StreamId},
+    frame::{Flags, Frame, FrameType, HEADER_LEN, MAX_PAYLOAD, StreamId},
 };
 
 use crate::{
     config::{Config, Role},
+    error::{CarrierError, OpenError, Violation},
     heartbeat::Heartbeat,
     receive::{Incoming, Receive},
     schedule::Schedule,
@@ -43,74 +44,12 @@ pub enum Event {
     RoundTrip(Duration),
 }
 
-/// A broken rule of the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum Violation {
-    #[error("second final head")]
-    SecondHead,
-    #[error("head above the limit")]
-    HeadTooLarge,
-    #[error("interim head with the end flag")]
-    EndedInterim,
-    #[error("too many interim heads")]
-    InterimFlood,
-    #[error("content before the head")]
-    DataBeforeHead,
-    #[error("content beyond the credit given")]
-    BeyondCredit,
-    #[error("frame after the end")]
-    AfterFinish,
-    #[error("content length differs from what was sent")]
-    WrongTotal,
-    #[error("stream opened by the wrong side")]
-    WrongSide,
-    #[error("frame for a stream that was never opened")]
-    NeverOpened,
-    #[error("stream ids must rise")]
-    IdNotRising,
-    #[error("credit beyond all reason")]
-    CreditOverflow,
-    #[error("peer makes us answer faster than it reads")]
-    Flood,
-}
-
-/// Why the carrier is of no use any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CarrierError {
-    /// Bytes that are not frames.
-    #[error("malformed message")]
-    Frame(#[from] FrameError),
-    /// Frames that break a rule.
-    #[error("protocol violation")]
-    Violation(#[from] Violation),
-    /// Nothing was heard for the deadline.
-    #[error("peer was silent for {0:?}")]
-    Silent(Duration),
-}
-
-/// Why a stream cannot be opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// The limit is reached; try again when one has ended.
-    #[error("too many exchanges at once")]
-    TooMany,
-    /// The peer drains.
-    #[error("peer takes no more exchanges")]
-    Draining,
-    /// The head is above the limit.
-    #[error("request head is too large")]
-    TooLarge,
-    /// All 2^31 ids are used: the carrier must be replaced.
-    #[error("stream ids are used up")]
-    Exhausted,
-}
-
 #[derive(Debug)]
 struct Stream {
     receive: Receive,
     send: Send,
-    /// The user let go of it; it lingers until its end is transmitted.
+    /// Nobody uses it: the user let go of it (it lingers until its end is transmitted), or its head has
+    /// not come in full and it was not yet handed out.
     released: bool,
     /// In `credit_due`.
     credit_due: bool,
@@ -275,9 +214,12 @@ impl Mux {
             return;
         }
         self.queued = self.queued.saturating_sub(stream.send.queued());
+        let known_to_peer = !stream.send.is_unopened();
         stream.send.reset(code);
         stream.receive.abandon();
-        self.waiting.push_back(Frame::Reset { stream: id, code });
+        if known_to_peer {
+            self.waiting.push_back(Frame::Reset { stream: id, code });
+        }
     }
 
     /// The user lets go. What is left open is cancelled; a response that is complete is still sent whole.
@@ -353,8 +295,11 @@ impl Mux {
                 stream.send.reset(code);
                 stream.receive.on_reset(code);
                 stream.receive.notified = true;
+                let in_use = !stream.released;
                 self.queued = self.queued.saturating_sub(queued);
-                self.events.push_back(Event::Reset(id));
+                if in_use {
+                    self.events.push_back(Event::Reset(id));
+                }
                 self.remove_if_over(id);
             }
             Frame::Credit { stream: id, bytes } => {
@@ -385,7 +330,7 @@ impl Mux {
     fn handle_open(
         &mut self,
         id: StreamId,
-        flags: wingman_wire::frame::Flags,
+        flags: Flags,
         head: Bytes,
     ) -> Result<(), Violation> {
         if self.config.role == Role::Opener || id.0.is_multiple_of(2) {
@@ -398,6 +343,8 @@ impl Mux {
                 None => Ok(()),
                 Some(stream) => match stream.receive.on_head(flags, head, &config) {
                     Ok(true) => {
+                        stream.released = false;
+                        stream.receive.notified = true;
                         self.events.push_back(Event::Accepted(id));
                         Ok(())
                     }
@@ -407,7 +354,8 @@ impl Mux {
                 },
             };
         }
-        self.next_id = id.0.saturating_add(2);
+        // The last id has no successor; an opener never uses it.
+        self.next_id = id.0.checked_add(2).ok_or(Violation::IdNotRising)?;
         if self.streams.len() >= config.max_streams || self.drain != Drain::No {
             self.waiting.push_back(Frame::Reset { stream: id, code: ResetCode::Refused });
             return Ok(());
@@ -415,6 +363,7 @@ impl Mux {
         let mut stream = Stream::new();
         let whole = stream.receive.on_head(flags, head, &config)?;
         stream.receive.notified = whole;
+        stream.released = !whole;
         self.streams.insert(id, stream);
         if whole {
             self.events.push_back(Event::Accepted(id));
@@ -482,7 +431,7 @@ impl Mux {
         self.transmit_carrier(now, out, limit);
         while let Some(id) = self.schedule.pop() {
             let Some(stream) = self.streams.get_mut(&id) else { continue };
-            let queued = stream.send.queued();
+            let (queued, length) = (stream.send.queued(), out.len());
             let turn = stream.send.transmit(id, out, limit);
             let sent = queued.saturating_sub(stream.send.queued());
             self.queued = self.queued.saturating_sub(sent);
@@ -492,7 +441,13 @@ impl Mux {
             match turn {
                 Turn::More => self.schedule.push(id, stream.send.transmitted),
                 Turn::Full => {
-                    self.schedule.unpop(id, stream.send.transmitted);
+                    // A turn that the end of the message cut short is a turn; with the first one of the
+                    // next message on top, a stream could have twice its share.
+                    if out.len() > length {
+                        self.schedule.push(id, stream.send.transmitted);
+                    } else {
+                        self.schedule.unpop(id, stream.send.transmitted);
+                    }
                     break;
                 }
                 Turn::Empty => {

@@ -10,7 +10,7 @@ use wingman_wire::{
 
 use crate::{
     config::{Config, INITIAL_CREDIT},
-    mux::Violation,
+    error::Violation,
 };
 
 /// Interim heads that may wait unread; more is a peer that floods.
@@ -92,8 +92,11 @@ impl Receive {
         part: Bytes,
         config: &Config,
     ) -> Result<bool, Violation> {
-        if self.state != State::Head {
-            return Err(Violation::SecondHead);
+        match self.state {
+            State::Head => {}
+            // It was under way when this end reset the stream.
+            State::Reset => return Ok(false),
+            State::Content | State::Finished => return Err(Violation::SecondHead),
         }
         if self.partial_head.len().saturating_add(part.len()) > config.max_head {
             return Err(Violation::HeadTooLarge);
@@ -144,13 +147,11 @@ impl Receive {
             // peer that mixes streams could pin many times the credit.
             Some(Incoming::Data(last)) if content.len() < MAX_PAYLOAD => {
                 if last.len().saturating_add(content.len()) <= MAX_PAYLOAD {
-                    let mut joined = std::mem::take(last)
-                        .try_into_mut()
-                        .unwrap_or_else(|shared| {
-                            let mut owned = BytesMut::with_capacity(MAX_PAYLOAD);
-                            owned.extend_from_slice(&shared);
-                            owned
-                        });
+                    let mut joined = std::mem::take(last).try_into_mut().unwrap_or_else(|shared| {
+                        let mut owned = BytesMut::with_capacity(MAX_PAYLOAD);
+                        owned.extend_from_slice(&shared);
+                        owned
+                    });
                     joined.extend_from_slice(&content);
                     *last = joined.freeze();
                 } else {

@@ -35,16 +35,20 @@ impl Schedule {
             self.short_turns = 0;
             return self.bulk.pop_front();
         }
-        self.short_turns = if self.bulk.is_empty() { 0 } else { self.short_turns.saturating_add(1) };
+        self.short_turns =
+            if self.bulk.is_empty() { 0 } else { self.short_turns.saturating_add(1) };
         self.short.pop_front()
     }
 
-    /// Gives a popped turn back: the message was full.
+    /// Gives a popped turn back, unused: the next [`Schedule::pop`] is this one again, or bulk whose turns
+    /// come when a message is nearly full would starve.
     pub(crate) fn unpop(&mut self, stream: StreamId, transmitted: u64) {
         if transmitted < BULK_AFTER {
             self.short.push_front(stream);
+            self.short_turns = self.short_turns.saturating_sub(1);
         } else {
             self.bulk.push_front(stream);
+            self.short_turns = BULK_SHARE.saturating_sub(1);
         }
     }
 
@@ -84,6 +88,25 @@ mod tests {
             turns.push(id.0);
         }
         assert_eq!(turns, [1, 3, 5, 1, 3, 5]);
+    }
+
+    #[test]
+    fn a_turn_given_back_is_the_next_one() {
+        let mut schedule = Schedule::default();
+        for id in [1, 3, 5, 7, 9, 11] {
+            schedule.push(StreamId(id), 0);
+        }
+        schedule.push(StreamId(13), BULK_AFTER);
+        schedule.push(StreamId(15), BULK_AFTER);
+        for expected in [1, 3, 5, 13, 7, 9, 11, 15] {
+            for _ in 0..3 {
+                let id = schedule.pop().unwrap();
+                assert_eq!(id.0, expected);
+                schedule.unpop(id, if expected > 11 { BULK_AFTER } else { 0 });
+            }
+            schedule.pop().unwrap();
+        }
+        assert!(schedule.is_empty());
     }
 
     #[test]

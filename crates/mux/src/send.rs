@@ -29,9 +29,16 @@ pub enum SendError {
 
 #[derive(Debug)]
 enum Piece {
-    Head { kind: FrameType, head: Bytes, interim: bool, end: bool },
+    Head {
+        kind: FrameType,
+        head: Bytes,
+        interim: bool,
+        end: bool,
+    },
     Data(Bytes),
-    Finish { trailers: Bytes },
+    Finish {
+        trailers: Bytes,
+    },
     /// The response is complete and the rest of the request is not wanted.
     Enough,
 }
@@ -121,11 +128,8 @@ impl Send {
         config: &Config,
     ) -> Result<usize, SendError> {
         self.expect(State::Content)?;
-        let bound = if queued_by_all < config.send_bound {
-            config.stream_send_bound
-        } else {
-            MAX_PAYLOAD
-        };
+        let bound =
+            if queued_by_all < config.send_bound { config.stream_send_bound } else { MAX_PAYLOAD };
         let room = bound.saturating_sub(self.queued);
         let credit = usize::try_from(self.credit).unwrap_or(usize::MAX);
         let taken = content.len().min(room).min(credit);
@@ -164,6 +168,12 @@ impl Send {
         self.queue.clear();
         self.queued = 0;
         self.blocked = false;
+    }
+
+    /// Its OPEN still waits: the peer has never heard of the stream, and a RESET would be a violation.
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.transmitted == 0
+            && matches!(self.queue.front(), Some(Piece::Head { kind: FrameType::Open, .. }))
     }
 
     pub(crate) fn reset_code(&self) -> Option<ResetCode> {

@@ -331,7 +331,13 @@ impl Frame {
                 put_header(out, StreamId::CARRIER, FrameType::Drain, Flags::default(), 0);
             }
             Self::Control(json) => {
-                put_header(out, StreamId::CARRIER, FrameType::Control, Flags::default(), json.len());
+                put_header(
+                    out,
+                    StreamId::CARRIER,
+                    FrameType::Control,
+                    Flags::default(),
+                    json.len(),
+                );
                 out.put_slice(json);
             }
         }

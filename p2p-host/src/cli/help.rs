@@ -6,13 +6,8 @@ use std::sync::LazyLock;
 use crate::status::Exit;
 
 /// `0.1.0 (protocol 1)`
-pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "{} (protocol {})",
-        env!("CARGO_PKG_VERSION"),
-        wingman_wire::VERSION
-    )
-});
+pub(super) static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (protocol {})", env!("CARGO_PKG_VERSION"), wingman_wire::VERSION));
 
 /// Examples, environment and exit codes.
 pub(super) static AFTER: LazyLock<String> = LazyLock::new(|| {

@@ -65,10 +65,7 @@ fn wrong_usage_exits_with_the_documented_code() {
         (&["3000", "4000"], ErrorKind::UnknownArgument),
         (&["3000", "--tokn"], ErrorKind::UnknownArgument),
         (&["3000", "--token", "secret"], ErrorKind::UnknownArgument),
-        (
-            &["3000", "--origin-protocol", "spdy"],
-            ErrorKind::InvalidValue,
-        ),
+        (&["3000", "--origin-protocol", "spdy"], ErrorKind::InvalidValue),
         (&["3000", "--log-level"], ErrorKind::InvalidValue),
     ];
     for (args, kind) in cases {
@@ -96,16 +93,9 @@ fn the_examples_are_valid() {
     let help = super::help::AFTER.as_str();
     let examples: Vec<Vec<&str>> = help
         .lines()
-        .filter_map(|line| {
-            line.split_once("wingman ")
-                .filter(|_| line.starts_with("  "))
-        })
+        .filter_map(|line| line.split_once("wingman ").filter(|_| line.starts_with("  ")))
         .filter(|(before, _)| before.trim().is_empty() || before.contains("TOKEN=…"))
-        .map(|(_, args)| {
-            args.split_whitespace()
-                .take_while(|arg| *arg != "|")
-                .collect()
-        })
+        .map(|(_, args)| args.split_whitespace().take_while(|arg| *arg != "|").collect())
         .collect();
     assert_eq!(examples.len(), 6, "{help}");
     for args in examples {
@@ -116,10 +106,7 @@ fn the_examples_are_valid() {
 #[test]
 fn the_version_names_the_protocol() {
     let version = refuse(&["--version"]).to_string();
-    let expected = format!(
-        "wingman {} (protocol {})\n",
-        env!("CARGO_PKG_VERSION"),
-        wingman_wire::VERSION
-    );
+    let expected =
+        format!("wingman {} (protocol {})\n", env!("CARGO_PKG_VERSION"), wingman_wire::VERSION);
     assert_eq!(version, expected);
 }

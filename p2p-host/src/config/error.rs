@@ -129,11 +129,7 @@ impl ConfigError {
             }
             kind => kind.to_string(),
         };
-        Self::Value {
-            place: place_of(layers, &key),
-            key,
-            problem,
-        }
+        Self::Value { place: place_of(layers, &key), key, problem }
     }
 }
 
@@ -180,9 +176,7 @@ fn distance(a: &str, b: &str) -> usize {
         let mut left = i + 1;
         for (cell, to) in row.iter_mut().skip(1).zip(&b) {
             let above = *cell;
-            left = (left + 1)
-                .min(above + 1)
-                .min(diagonal + usize::from(from != *to));
+            left = (left + 1).min(above + 1).min(diagonal + usize::from(from != *to));
             diagonal = above;
             *cell = left;
         }
@@ -199,12 +193,7 @@ mod tests {
 
     #[test]
     fn distances_are_right() {
-        let cases = [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("edge", "egde", 2),
-        ];
+        let cases = [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("edge", "egde", 2)];
         for (a, b, expected) in cases {
             assert_eq!(distance(a, b), expected, "{a} {b}");
             assert_eq!(distance(b, a), expected, "{b} {a}");
@@ -215,9 +204,6 @@ mod tests {
     fn a_far_key_gets_the_list_alone() {
         let known = ["edge".to_owned(), "name".to_owned()];
         assert_eq!(did_you_mean("egde", &known, "Keys"), "Keys: edge, name.");
-        assert_eq!(
-            did_you_mean("nam", &known, "Keys"),
-            "Did you mean name? Keys: edge, name."
-        );
+        assert_eq!(did_you_mean("nam", &known, "Keys"), "Did you mean name? Keys: edge, name.");
     }
 }

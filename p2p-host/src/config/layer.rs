@@ -24,10 +24,8 @@ impl Layer {
         home: Option<&Path>,
         shape: &Dict,
     ) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let place = Place::File(path.to_owned());
         let mut keys: Dict = Toml::from_str(&text).map_err(|error| ConfigError::Syntax {
             path: path.to_owned(),
@@ -61,10 +59,9 @@ impl Layer {
             let path: Vec<&str> = key.split("__").collect();
             let kind = match path.as_slice() {
                 [key] => shape.get(*key),
-                [table, key] => shape
-                    .get(*table)
-                    .and_then(Value::as_dict)
-                    .and_then(|t| t.get(*key)),
+                [table, key] => {
+                    shape.get(*table).and_then(Value::as_dict).and_then(|t| t.get(*key))
+                }
                 _ => None,
             };
             let value = match kind {
@@ -82,9 +79,8 @@ impl Layer {
             };
             match path.as_slice() {
                 [table, key] => {
-                    let table = keys
-                        .entry((*table).to_owned())
-                        .or_insert_with(|| Dict::new().into());
+                    let table =
+                        keys.entry((*table).to_owned()).or_insert_with(|| Dict::new().into());
                     if let Value::Dict(_, table) = table {
                         table.insert((*key).to_owned(), value);
                     }
@@ -94,18 +90,12 @@ impl Layer {
                 }
             }
         }
-        Ok(Self {
-            place: Place::Environment,
-            keys,
-        })
+        Ok(Self { place: Place::Environment, keys })
     }
 
     /// Takes what the command line says.
     pub(super) fn flags(keys: Dict) -> Self {
-        Self {
-            place: Place::Flags,
-            keys,
-        }
+        Self { place: Place::Flags, keys }
     }
 
     /// Whether the layer sets a top-level key.
@@ -147,10 +137,7 @@ fn check(keys: &mut Dict, shape: &Dict, place: &Place, table: &str) -> Result<()
                 return Err(ConfigError::UnknownKey {
                     key: format!("{table}{key}"),
                     place: place.clone(),
-                    known: shape
-                        .keys()
-                        .map(|known| format!("{table}{known}"))
-                        .collect(),
+                    known: shape.keys().map(|known| format!("{table}{known}")).collect(),
                 });
             }
             (Some(Value::Dict(_, shape)), Value::Dict(_, keys)) => {
@@ -183,11 +170,7 @@ fn typed(text: &str, kind: &Value) -> Option<Value> {
             "false" | "0" | "no" | "off" => Some(false.into()),
             _ => None,
         },
-        Value::Num(..) => text
-            .trim()
-            .parse::<u32>()
-            .ok()
-            .map(|number| Num::U32(number).into()),
+        Value::Num(..) => text.trim().parse::<u32>().ok().map(|number| Num::U32(number).into()),
         _ => Some(text.into()),
     }
 }
@@ -204,10 +187,7 @@ fn variables_of(shape: &Dict) -> Vec<String> {
     for (key, value) in shape {
         match value.as_dict() {
             Some(table) => names.extend(
-                table
-                    .keys()
-                    .map(|inner| format!("{key}__{inner}"))
-                    .map(|key| variable(&key)),
+                table.keys().map(|inner| format!("{key}__{inner}")).map(|key| variable(&key)),
             ),
             None => names.push(variable(key)),
         }

@@ -67,10 +67,7 @@ impl<'de> Deserialize<'de> for Token {
 
 /// Reads a token file.
 pub(super) fn read(path: &Path) -> Result<Token, ConfigError> {
-    let unreadable = |source| ConfigError::TokenUnreadable {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| ConfigError::TokenUnreadable { path: path.to_owned(), source };
     let mut text = String::new();
     // One byte more than allowed tells a large file (or /dev/zero) from one that fits.
     File::open(path)
@@ -83,13 +80,8 @@ pub(super) fn read(path: &Path) -> Result<Token, ConfigError> {
         )));
     }
     Token::parse(&text).map_err(|error| match error {
-        TokenError::Empty => ConfigError::TokenEmpty {
-            path: path.to_owned(),
-        },
-        TokenError::Characters => ConfigError::TokenInvalid {
-            path: path.to_owned(),
-            error,
-        },
+        TokenError::Empty => ConfigError::TokenEmpty { path: path.to_owned() },
+        TokenError::Characters => ConfigError::TokenInvalid { path: path.to_owned(), error },
     })
 }
 
@@ -97,8 +89,7 @@ pub(super) fn read(path: &Path) -> Result<Token, ConfigError> {
 #[cfg(unix)]
 pub(super) fn is_world_readable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
-    path.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o004 != 0)
+    path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o004 != 0)
 }
 
 /// Access lists are not examined on this system.
@@ -115,10 +106,7 @@ mod tests {
 
     #[test]
     fn a_token_is_trimmed_and_checked() {
-        assert_eq!(
-            Token::parse(" wm_abc\r\n").expect("a token").expose(),
-            "wm_abc"
-        );
+        assert_eq!(Token::parse(" wm_abc\r\n").expect("a token").expose(), "wm_abc");
         assert_eq!(Token::parse(" \n"), Err(TokenError::Empty));
         for text in ["a b", "a\nb", "ä", "a\u{7f}b"] {
             assert_eq!(Token::parse(text), Err(TokenError::Characters), "{text:?}");

@@ -146,10 +146,7 @@ pub fn classify_body_error(error: hyper::Error) -> ExchangeError {
         if let Some(inner) = inner.downcast_ref::<io::Error>() {
             // hyper's decoder reports malformed chunks this way; a closed connection has its own
             // kinds.
-            if matches!(
-                inner.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
-            ) {
+            if matches!(inner.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) {
                 return ExchangeError::OriginInvalid(InvalidAnswer::Malformed(error));
             }
         }
@@ -170,21 +167,12 @@ mod tests {
             source: io::ErrorKind::ConnectionRefused.into(),
         };
         assert!(matches!(refused.into(), ExchangeError::OriginRefused(_)));
-        let tls = ConnectError::Tls {
-            target: target(),
-            source: "x".into(),
-        };
+        let tls = ConnectError::Tls { target: target(), source: "x".into() };
         assert!(matches!(tls.into(), ExchangeError::OriginTls(_)));
-        let slow = ConnectError::Timeout {
-            target: target(),
-            after: Duration::from_secs(5),
-        };
+        let slow = ConnectError::Timeout { target: target(), after: Duration::from_secs(5) };
         let slow = ExchangeError::from(slow);
         assert!(matches!(slow, ExchangeError::OriginUnreachable(_)));
         assert_eq!(slow.blame(), Blame::Origin);
-        assert_eq!(
-            ExchangeError::from(InvalidRequest::Connect).blame(),
-            Blame::Visitor
-        );
+        assert_eq!(ExchangeError::from(InvalidRequest::Connect).blame(), Blame::Visitor);
     }
 }

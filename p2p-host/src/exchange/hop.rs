@@ -28,10 +28,7 @@ pub(super) fn clean_request<B: Body>(request: &mut Request<B>) -> Result<Purpose
     headers.remove(header::EXPECT);
 
     if needs_framing {
-        headers.insert(
-            header::TRANSFER_ENCODING,
-            HeaderValue::from_static("chunked"),
-        );
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     if let Some(protocols) = upgrade {
         headers.insert(header::UPGRADE, protocols);
@@ -56,22 +53,14 @@ pub(super) fn clean_response<B>(
     }
     let headers = response.headers_mut();
     // Any other coding is still in the content that hyper hands out.
-    if headers
-        .get_all(header::TRANSFER_ENCODING)
-        .iter()
-        .any(|coding| !is_chunked(coding))
-    {
+    if headers.get_all(header::TRANSFER_ENCODING).iter().any(|coding| !is_chunked(coding)) {
         return Err(InvalidAnswer::TransferCoding);
     }
     if headers.contains_key(header::TRANSFER_ENCODING) {
         // It overrides a length (RFC 9112 §6.3), which must not travel on as if it were true.
         headers.remove(header::CONTENT_LENGTH);
     }
-    let upgrade = if switching {
-        headers.remove(header::UPGRADE)
-    } else {
-        None
-    };
+    let upgrade = if switching { headers.remove(header::UPGRADE) } else { None };
     remove_nominated(headers);
     remove_connection_fields(headers);
     if switching {
@@ -108,9 +97,7 @@ fn take_upgrade(headers: &mut HeaderMap) -> Option<HeaderValue> {
     // client ask for the former in every request.
     let own = |token: &[u8]| {
         let name = token.split(|byte| *byte == b'/').next().unwrap_or_default();
-        [&b"h2c"[..], b"h2", b"HTTP", b"TLS"]
-            .iter()
-            .any(|own| name.eq_ignore_ascii_case(own))
+        [&b"h2c"[..], b"h2", b"HTTP", b"TLS"].iter().any(|own| name.eq_ignore_ascii_case(own))
     };
     if tokens(&protocols).next().is_none() || tokens(&protocols).any(own) {
         return None;
@@ -118,9 +105,7 @@ fn take_upgrade(headers: &mut HeaderMap) -> Option<HeaderValue> {
     // A carrier may have dropped `Connection`. If it is there, it must ask for the upgrade.
     let mut connection = headers.get_all(header::CONNECTION).iter().peekable();
     let asked = connection.peek().is_none()
-        || connection
-            .flat_map(tokens)
-            .any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+        || connection.flat_map(tokens).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
     asked.then_some(protocols)
 }
 
@@ -154,12 +139,7 @@ fn remove_nominated(headers: &mut HeaderMap) {
 }
 
 fn remove_connection_fields(headers: &mut HeaderMap) {
-    for name in [
-        &header::TRANSFER_ENCODING,
-        &header::UPGRADE,
-        &header::TE,
-        &KEEP_ALIVE,
-    ] {
+    for name in [&header::TRANSFER_ENCODING, &header::UPGRADE, &header::TE, &KEEP_ALIVE] {
         headers.remove(name);
     }
     headers.remove(&PROXY_CONNECTION);
@@ -168,28 +148,19 @@ fn remove_connection_fields(headers: &mut HeaderMap) {
 /// What `Connection` cannot take away: without these a request means something else, or hides
 /// where it came from.
 fn is_protected(name: &HeaderName) -> bool {
-    matches!(
-        *name,
-        header::HOST | header::CONTENT_LENGTH | header::CONTENT_TYPE
-    ) || matches!(
-        *name,
-        header::COOKIE | header::SET_COOKIE | header::AUTHORIZATION
-    ) || *name == header::FORWARDED
+    matches!(*name, header::HOST | header::CONTENT_LENGTH | header::CONTENT_TYPE)
+        || matches!(*name, header::COOKIE | header::SET_COOKIE | header::AUTHORIZATION)
+        || *name == header::FORWARDED
         || name.as_str().starts_with("x-forwarded-")
 }
 
 fn is_chunked(coding: &HeaderValue) -> bool {
-    coding
-        .as_bytes()
-        .trim_ascii()
-        .eq_ignore_ascii_case(b"chunked")
+    coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
 }
 
 fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
     let parts = value.as_bytes().split(|byte| *byte == b',');
-    parts
-        .map(<[u8]>::trim_ascii)
-        .filter(|token| !token.is_empty())
+    parts.map(<[u8]>::trim_ascii).filter(|token| !token.is_empty())
 }
 
 const USUAL: [&[u8]; 4] = [b"keep-alive", b"close", b"upgrade", b"te"];

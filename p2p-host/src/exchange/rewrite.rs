@@ -7,7 +7,7 @@
 mod names;
 mod response;
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, header};
@@ -30,27 +30,40 @@ pub enum HostHeader {
 impl FromStr for HostHeader {
     type Err = HostHeaderError;
 
-    /// Reads the command line's `origin`, `preserve` or a host with an optional port.
     fn from_str(text: &str) -> Result<Self, HostHeaderError> {
         match text {
             "origin" => Ok(Self::Origin),
             "preserve" => Ok(Self::Preserve),
-            _ => match Authority::from_str(text) {
-                Ok(authority) if !text.contains('@') => Ok(Self::Fixed(authority)),
-                Ok(_) | Err(_) => Err(HostHeaderError {
-                    given: text.to_owned(),
-                }),
-            },
+            text => {
+                let authority: Authority = text.parse().map_err(|_| HostHeaderError)?;
+                // An authority may carry a user (`a@b`) and a dangling port (`a:`); Host may not.
+                let port_is_sound = match authority.as_str().rsplit_once(':') {
+                    Some((_, rest)) if !rest.ends_with(']') => authority.port_u16().is_some(),
+                    _ => true,
+                };
+                if text.contains('@') || authority.host().is_empty() || !port_is_sound {
+                    return Err(HostHeaderError);
+                }
+                Ok(Self::Fixed(authority))
+            }
+        }
+    }
+}
+
+impl fmt::Display for HostHeader {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Origin => out.write_str("origin"),
+            Self::Preserve => out.write_str("preserve"),
+            Self::Fixed(authority) => out.write_str(authority.as_str()),
         }
     }
 }
 
 /// A text that cannot stand in `Host`.
-#[derive(Debug, thiserror::Error)]
-#[error("{given:?} is neither \"preserve\" nor a host such as myapp.test:3000")]
-pub struct HostHeaderError {
-    given: String,
-}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is origin, preserve, or a host name with an optional port")]
+pub struct HostHeaderError;
 
 /// How the visitor addressed the session. A request extension, set by the carrier.
 ///
@@ -80,10 +93,7 @@ impl Public {
     fn strip<'u>(&self, url: &'u [u8]) -> Option<&'u [u8]> {
         let url = split_url(url)?;
         let same = url.scheme == Some(self.scheme)
-            && same_authority(
-                without_default_port(url.authority, self.scheme),
-                self.authority(),
-            );
+            && same_authority(without_default_port(url.authority, self.scheme), self.authority());
         same.then_some(url.rest)
     }
 }
@@ -125,9 +135,7 @@ impl Rewriter {
         headers.insert(header::HOST, self.host_value.clone());
         let Some(public) = public else { return };
         if let Some(origin) = headers.get_mut(header::ORIGIN)
-            && public
-                .strip(origin.as_bytes())
-                .is_some_and(<[u8]>::is_empty)
+            && public.strip(origin.as_bytes()).is_some_and(<[u8]>::is_empty)
         {
             *origin = self.origin_value.clone();
         }

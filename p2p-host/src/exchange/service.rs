@@ -10,12 +10,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::error::ExchangeError;
 use super::hop;
 use super::rewrite::{HostHeader, Public, Rewriter};
-use crate::origin::Client;
+use crate::origin::{Client, OriginContent};
 
 /// Carries out exchanges with the origin. Clones are cheap and share its connections.
 ///
@@ -38,9 +37,7 @@ where
     /// A service for the client's origin.
     pub fn new(client: Client<B>, host: HostHeader) -> Self {
         let rewriter = Rewriter::new(client.target(), host);
-        Self {
-            inner: Arc::new(Inner { client, rewriter }),
-        }
+        Self { inner: Arc::new(Inner { client, rewriter }) }
     }
 
     /// The client behind it.
@@ -55,21 +52,20 @@ where
     ///   byte stream then. Its content is empty.
     /// - An error of the response's content is for
     ///   [`classify_body_error`](super::classify_body_error).
-    pub async fn call(&self, mut request: Request<B>) -> Result<Response<Incoming>, ExchangeError> {
+    pub async fn call(
+        &self,
+        mut request: Request<B>,
+    ) -> Result<Response<OriginContent>, ExchangeError> {
         let inner = &*self.inner;
         let public = request.extensions_mut().remove::<Public>();
         if let Some(callback) = request.extensions_mut().remove::<OnInformational>() {
             callback.hook(&mut request);
         }
         let purpose = hop::clean_request(&mut request)?;
-        inner
-            .rewriter
-            .request(request.headers_mut(), public.as_ref());
+        inner.rewriter.request(request.headers_mut(), public.as_ref());
         let mut response = inner.client.send(request, purpose).await?;
         hop::clean_response(&mut response, purpose).map_err(ExchangeError::OriginInvalid)?;
-        inner
-            .rewriter
-            .response(response.headers_mut(), public.as_ref());
+        inner.rewriter.response(response.headers_mut(), public.as_ref());
         Ok(response)
     }
 }
@@ -79,9 +75,10 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    type Response = Response<Incoming>;
+    type Response = Response<OriginContent>;
     type Error = ExchangeError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, ExchangeError>> + Send>>;
+    type Future =
+        Pin<Box<dyn Future<Output = Result<Response<OriginContent>, ExchangeError>> + Send>>;
 
     /// Always ready: the bound on exchanges is the carrier's.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ExchangeError>> {
@@ -96,17 +93,13 @@ where
 
 impl<B> Clone for Service<B> {
     fn clone(&self) -> Self {
-        Self {
-            inner: Arc::clone(&self.inner),
-        }
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 
 impl<B> fmt::Debug for Service<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service")
-            .field("rewriter", &self.inner.rewriter)
-            .finish_non_exhaustive()
+        f.debug_struct("Service").field("rewriter", &self.inner.rewriter).finish_non_exhaustive()
     }
 }
 

@@ -25,21 +25,14 @@ pub fn request_target(target: Bytes) -> Result<Uri, InvalidRequest> {
 
 /// Positions of ASCII bytes that cannot stay.
 fn offenders(target: &[u8]) -> impl Iterator<Item = usize> {
-    let query = target
-        .iter()
-        .position(|byte| *byte == b'?')
-        .unwrap_or(target.len());
+    let query = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
     let offends = move |at: usize, byte: u8| match byte {
         0..=b' ' | b'#' | b'<' | b'>' | 0x7f => true,
         b'`' => at < query,
         b'"' => at > query,
         _ => false,
     };
-    target
-        .iter()
-        .enumerate()
-        .filter(move |(at, byte)| offends(*at, **byte))
-        .map(|(at, _)| at)
+    target.iter().enumerate().filter(move |(at, byte)| offends(*at, **byte)).map(|(at, _)| at)
 }
 
 fn encode(target: &[u8]) -> Bytes {
@@ -75,9 +68,7 @@ mod tests {
         for byte in 0..=u8::MAX {
             for (before, after) in [("/a", "b"), ("/?a", "b")] {
                 let target = [before.as_bytes(), &[byte], after.as_bytes()].concat();
-                let uri = request_target(Bytes::from(target))
-                    .expect("target")
-                    .to_string();
+                let uri = request_target(Bytes::from(target)).expect("target").to_string();
                 let raw = format!("{before}{}{after}", char::from(byte));
                 let encoded = format!("{before}%{byte:02X}{after}");
                 assert!(uri == raw || uri == encoded, "{byte:#x}: {uri}");

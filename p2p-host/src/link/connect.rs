@@ -64,7 +64,10 @@ impl Trust {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| Failure::Other { doing: "Setting up TLS".into(), cause: error.into() })?
+            .map_err(|error| Failure::Other {
+                doing: "Setting up TLS".into(),
+                cause: error.into(),
+            })?
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self(Arc::new(config)))

@@ -71,7 +71,11 @@ impl Body for Content {
                 if trailers.is_empty() {
                     return Poll::Ready(None);
                 }
-                Poll::Ready(Some(fields(FieldLines::new(trailers)).map(Frame::trailers).ok_or(ContentError::Trailers)))
+                Poll::Ready(Some(
+                    fields(FieldLines::new(trailers))
+                        .map(Frame::trailers)
+                        .ok_or(ContentError::Trailers),
+                ))
             }
             Some(Incoming::Reset(code)) => {
                 *self = Self::Empty;
@@ -102,7 +106,10 @@ pub(super) fn fields(lines: FieldLines) -> Option<HeaderMap> {
     let mut map = HeaderMap::with_capacity(16);
     for line in lines {
         let (name, value) = line.ok()?;
-        map.append(HeaderName::from_bytes(&name).ok()?, HeaderValue::from_maybe_shared(value).ok()?);
+        map.append(
+            HeaderName::from_bytes(&name).ok()?,
+            HeaderValue::from_maybe_shared(value).ok()?,
+        );
     }
     Some(map)
 }

@@ -11,9 +11,8 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming as OriginContent;
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -31,7 +30,10 @@ use super::{
     visitors::Visitors,
 };
 use crate::{
-    exchange::{ExchangeError, OnInformational, Public, Service, classify_body_error},
+    exchange::{
+        ExchangeError, OnInformational, OriginContent, Public, Service, classify_body_error,
+        request_target,
+    },
     status::{Event, ExchangeRecord, Outcome, Path, Reporter, Upgraded},
 };
 
@@ -137,9 +139,8 @@ impl Relay {
         progress.method = String::from_utf8_lossy(&head.method).into_owned();
         progress.target = String::from_utf8_lossy(&head.target).into_owned();
         let method = Method::from_bytes(&head.method).map_err(|error| bad(error.to_string()))?;
-        let uri = Uri::from_maybe_shared(head.target).map_err(|error| bad(error.to_string()))?;
-        let fields =
-            content::fields(head.fields).ok_or_else(|| bad("malformed field".into()))?;
+        let uri = request_target(head.target).map_err(|error| bad(error.to_string()))?;
+        let fields = content::fields(head.fields).ok_or_else(|| bad("malformed field".into()))?;
         progress.visitor = self.visitors.label(&fields);
         let authority = HeaderValue::from_maybe_shared(head.authority)
             .map_err(|error| bad(error.to_string()))?;

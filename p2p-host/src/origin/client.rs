@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body::Body;
-use hyper::body::Incoming;
 use tokio::time::{Instant, sleep};
 
 use super::connect::ConnectError;
 use super::connection::{Connector, Fresh, Wire};
+use super::download::OriginContent;
 use super::http1::Http1;
 use super::http2::Http2;
 use super::pool::Limits;
@@ -123,11 +123,11 @@ where
         &self,
         request: Request<B>,
         purpose: Purpose,
-    ) -> Result<Response<Incoming>, ExchangeError> {
+    ) -> Result<Response<OriginContent>, ExchangeError> {
         let (parts, content) = request.into_parts();
         let (upload, progress) = Upload::new(content, content_length(&parts.headers));
         let request = Request::from_parts(parts, upload);
-        let answer = self.inner.dispatch(request, purpose);
+        let answer = self.inner.dispatch(request, purpose, progress.as_ref());
         let result = match self.inner.head_deadline {
             None => answer.await,
             Some(limit) => within(limit, progress.as_deref(), answer).await,
@@ -151,12 +151,13 @@ where
         &self,
         request: Request<Upload<B>>,
         purpose: Purpose,
-    ) -> Result<Response<Incoming>, ExchangeError> {
+        progress: Option<&Arc<Progress>>,
+    ) -> Result<Response<OriginContent>, ExchangeError> {
         match self.wire(request.headers(), purpose) {
-            Wire::Http1 => self.http1.send(request, None).await,
+            Wire::Http1 => self.http1.send(request, None, progress).await,
             Wire::Http2 => self.http2.send(request, None).await,
             Wire::Unknown => match self.connector.open(Wire::Unknown).await? {
-                Fresh::Http1(fresh) => self.http1.send(request, Some(fresh)).await,
+                Fresh::Http1(fresh) => self.http1.send(request, Some(fresh), progress).await,
                 Fresh::Http2(fresh) => self.http2.send(request, Some(fresh)).await,
             },
         }
@@ -177,17 +178,13 @@ where
 
 impl<B> Clone for Client<B> {
     fn clone(&self) -> Self {
-        Self {
-            inner: Arc::clone(&self.inner),
-        }
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 
 impl<B> fmt::Debug for Client<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("connector", &self.inner.connector)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("connector", &self.inner.connector).finish_non_exhaustive()
     }
 }
 
@@ -219,12 +216,7 @@ async fn within<T>(
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// gRPC proper, not gRPC-Web, which is made for HTTP/1.1.
@@ -261,9 +253,7 @@ mod tests {
     async fn a_silent_origin_runs_into_the_deadline() {
         let start = Instant::now();
         let limit = Duration::from_secs(120);
-        let error = within::<()>(limit, None, std::future::pending())
-            .await
-            .expect_err("timeout");
+        let error = within::<()>(limit, None, std::future::pending()).await.expect_err("timeout");
         assert!(matches!(error, ExchangeError::OriginTimeout { after } if after == limit));
         assert_eq!(start.elapsed(), limit);
     }

@@ -23,11 +23,7 @@ pub(super) struct Dialer {
 
 impl Dialer {
     pub(super) fn new(target: Target, deadline: Duration) -> Self {
-        Self {
-            target,
-            deadline,
-            preferred: AtomicUsize::new(0),
-        }
+        Self { target, deadline, preferred: AtomicUsize::new(0) }
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -47,10 +43,7 @@ impl Dialer {
     }
 
     pub(super) fn timed_out(&self) -> ConnectError {
-        ConnectError::Timeout {
-            target: self.target.clone(),
-            after: self.deadline,
-        }
+        ConnectError::Timeout { target: self.target.clone(), after: self.deadline }
     }
 
     async fn race(&self) -> Result<TcpStream, ConnectError> {
@@ -59,9 +52,7 @@ impl Dialer {
         let first = self.preferred.load(Ordering::Relaxed) % count.max(1);
         let mut attempts = (0..count).map(|step| (first + step) % count);
         let Some(index) = attempts.next() else {
-            return Err(ConnectError::NoAddress {
-                target: self.target.clone(),
-            });
+            return Err(ConnectError::NoAddress { target: self.target.clone() });
         };
         let mut failure = Failure::default();
         let mut running = Box::pin(self.attempt(index, addresses[index]));
@@ -99,17 +90,13 @@ impl Dialer {
     async fn resolve(&self) -> Result<Vec<SocketAddr>, ConnectError> {
         let port = self.target.port();
         if let Some(addresses) = self.target.addresses() {
-            return Ok(addresses
-                .into_iter()
-                .map(|ip: IpAddr| (ip, port).into())
-                .collect());
+            return Ok(addresses.into_iter().map(|ip: IpAddr| (ip, port).into()).collect());
         }
         match tokio::net::lookup_host((self.target.domain(), port)).await {
             Ok(found) => Ok(found.take(MAX_ADDRESSES).collect()),
-            Err(source) => Err(ConnectError::Lookup {
-                host: self.target.domain().to_owned(),
-                source,
-            }),
+            Err(source) => {
+                Err(ConnectError::Lookup { host: self.target.domain().to_owned(), source })
+            }
         }
     }
 
@@ -139,11 +126,7 @@ impl Failure {
             io::ErrorKind::ConnectionRefused => 2,
             _ => 1,
         };
-        if self
-            .0
-            .as_ref()
-            .is_none_or(|known| rank(&error) > rank(known))
-        {
+        if self.0.as_ref().is_none_or(|known| rank(&error) > rank(known)) {
             self.0 = Some(error);
         }
     }
@@ -261,15 +244,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let port = listener.local_addr().expect("address").port();
         drop(listener);
-        let error = dialer(&format!("{port}"))
-            .dial()
-            .await
-            .expect_err("refused");
+        let error = dialer(&format!("{port}")).dial().await.expect_err("refused");
         assert!(matches!(error, ConnectError::Refused { .. }), "{error:?}");
-        assert_eq!(
-            error.to_string(),
-            format!("nothing listens on localhost:{port}")
-        );
+        assert_eq!(error.to_string(), format!("nothing listens on localhost:{port}"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -277,15 +254,9 @@ mod tests {
         // A listener with a full backlog swallows connection attempts.
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
             .expect("socket");
-        socket
-            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-            .expect("bind");
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
         socket.listen(0).expect("listen");
-        let address = socket
-            .local_addr()
-            .expect("address")
-            .as_socket()
-            .expect("ip");
+        let address = socket.local_addr().expect("address").as_socket().expect("ip");
         let mut fillers = Vec::new();
         for _ in 0..4 {
             let filler = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
@@ -294,10 +265,7 @@ mod tests {
             let _ = filler.connect(&address.into());
             fillers.push(filler);
         }
-        let error = dialer(&address.to_string())
-            .dial()
-            .await
-            .expect_err("timeout");
+        let error = dialer(&address.to_string()).dial().await.expect_err("timeout");
         assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
     }
 
@@ -307,9 +275,6 @@ mod tests {
         failure.add(io::ErrorKind::ConnectionRefused.into());
         failure.add(io::ErrorKind::AddrNotAvailable.into());
         let target = "3000".parse().expect("target");
-        assert!(matches!(
-            failure.finish(&target),
-            ConnectError::Refused { .. }
-        ));
+        assert!(matches!(failure.finish(&target), ConnectError::Refused { .. }));
     }
 }

@@ -8,6 +8,7 @@ use http_body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -49,8 +50,16 @@ pub(super) enum Wire {
 
 /// A connection ready for its first request.
 pub(super) enum Fresh<B> {
-    Http1(http1::SendRequest<Upload<B>>),
+    Http1(Lane<B>),
     Http2(http2::SendRequest<Upload<B>>),
+}
+
+/// An HTTP/1.1 connection, to be used for one request at a time.
+#[derive(Debug)]
+pub(super) struct Lane<B> {
+    pub(super) sender: http1::SendRequest<Upload<B>>,
+    /// The task that moves its bytes; aborting it closes the socket.
+    pub(super) task: AbortHandle,
 }
 
 impl Connector {
@@ -133,18 +142,16 @@ impl Connector {
             false => match http1_settings().handshake(stream).await {
                 Ok((sender, connection)) => {
                     // Ends with the connection: when the origin closes it, or when its sender and
-                    // the content it is reading are dropped.
-                    tokio::spawn(async move {
+                    // the content it is reading are dropped, or when it is aborted.
+                    let task = tokio::spawn(async move {
                         if let Err(error) = connection.with_upgrades().await {
                             debug!(%error, "origin connection ended");
                         }
-                    });
-                    Ok(Fresh::Http1(sender))
+                    })
+                    .abort_handle();
+                    Ok(Fresh::Http1(Lane { sender, task }))
                 }
-                Err(source) => Err(ConnectError::Handshake {
-                    target: target(),
-                    source,
-                }),
+                Err(source) => Err(ConnectError::Handshake { target: target(), source }),
             },
             true => match http2_settings().handshake(stream).await {
                 Ok((sender, connection)) => {
@@ -156,10 +163,7 @@ impl Connector {
                     });
                     Ok(Fresh::Http2(sender))
                 }
-                Err(source) => Err(ConnectError::Handshake {
-                    target: target(),
-                    source,
-                }),
+                Err(source) => Err(ConnectError::Handshake { target: target(), source }),
             },
         }
     }
@@ -206,10 +210,7 @@ impl Connector {
         match timeout(self.deadline(), tls.handshake(tcp, offer)).await {
             Err(_) => Err(self.timed_out()),
             Ok(Ok(secured)) => Ok(secured),
-            Ok(Err(source)) => Err(ConnectError::Tls {
-                target: self.target().clone(),
-                source,
-            }),
+            Ok(Err(source)) => Err(ConnectError::Tls { target: self.target().clone(), source }),
         }
     }
 }
@@ -237,7 +238,7 @@ async fn listen_first(tcp: &TcpStream) -> Wire {
 fn is_settings(head: &[u8; FRAME_HEAD]) -> bool {
     let [a, b, c, kind, flags, stream @ ..] = *head;
     let length = u32::from_be_bytes([0, a, b, c]);
-    length % 6 == 0 && length <= 16_384 && kind == 4 && flags == 0 && stream == [0; 4]
+    length.is_multiple_of(6) && length <= 16_384 && kind == 4 && flags == 0 && stream == [0; 4]
 }
 
 fn http1_settings() -> http1::Builder {
@@ -282,14 +283,8 @@ mod tests {
     fn settings_frames_are_told_from_the_rest() {
         assert!(is_settings(&[0, 0, 18, 4, 0, 0, 0, 0, 0]));
         assert!(is_settings(&[0, 0, 0, 4, 0, 0, 0, 0, 0]));
-        assert!(
-            !is_settings(&[0, 0, 0, 4, 1, 0, 0, 0, 0]),
-            "an acknowledgement"
-        );
-        assert!(
-            !is_settings(&[0, 0, 5, 4, 0, 0, 0, 0, 0]),
-            "not a multiple of six"
-        );
+        assert!(!is_settings(&[0, 0, 0, 4, 1, 0, 0, 0, 0]), "an acknowledgement");
+        assert!(!is_settings(&[0, 0, 5, 4, 0, 0, 0, 0, 0]), "not a multiple of six");
         assert!(!is_settings(&[0, 0, 6, 4, 0, 0, 0, 0, 1]), "on a stream");
         assert!(!is_settings(b"HTTP/1.1 "));
         assert!(!is_settings(b"220 hello"));

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 
-use super::connection::{Connector, Fresh, Wire};
+use super::connection::{Connector, Fresh, Lane, Wire};
+use super::download::{Lease, OriginContent};
 use super::pool::{Limits, Need, Pool};
 use super::retry;
-use super::upload::Upload;
+use super::upload::{Progress, Upload};
 use crate::exchange::ExchangeError;
 
 /// One request per connection at a time, connections kept in a pool.
@@ -26,10 +25,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     pub(super) fn new(connector: Arc<Connector>, limits: Limits) -> Self {
-        Self {
-            connector,
-            pool: Pool::new(limits),
-        }
+        Self { connector, pool: Pool::new(limits) }
     }
 
     /// Sends a request, on `fresh` if there is one, and waits for the response head.
@@ -38,56 +34,53 @@ where
     pub(super) async fn send(
         &self,
         mut request: Request<Upload<B>>,
-        fresh: Option<SendRequest<Upload<B>>>,
-    ) -> Result<Response<Incoming>, ExchangeError> {
+        fresh: Option<Lane<B>>,
+        progress: Option<&Arc<Progress>>,
+    ) -> Result<Response<OriginContent>, ExchangeError> {
         to_origin_form(&mut request);
         let replayable = retry::is_replayable(&request);
         let need = if replayable { Need::Any } else { Need::Trusted };
-        let kept = if fresh.is_some() {
-            None
-        } else {
-            self.pool.take(need)
-        };
+        let kept = if fresh.is_some() { None } else { self.pool.take(need) };
         let mut spare = None;
-        let (mut sender, mut served) = match (fresh, kept) {
-            (Some(sender), _) => (sender, 0),
+        let (mut lane, mut served) = match (fresh, kept) {
+            (Some(lane), _) => (lane, 0),
             (None, Some((idle, trusted))) => {
                 if replayable && !trusted {
                     spare = Some(retry::copy(&request));
                 }
-                (idle.sender, idle.served)
+                (idle.lane, idle.served)
             }
             (None, None) => (self.open().await?, 0),
         };
         loop {
-            let mut failure = match sender.try_send_request(request).await {
+            let mut lease = Lease::new(Some(lane.task.clone()), progress.cloned());
+            let mut failure = match lane.sender.try_send_request(request).await {
                 Ok(response) => {
-                    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                        self.pool.put(sender, served.saturating_add(1));
+                    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                        lease.release();
+                    } else {
+                        self.pool.put(lane, served.saturating_add(1));
                     }
-                    return Ok(response);
+                    return Ok(response.map(|content| OriginContent::new(content, lease)));
                 }
                 Err(failure) => failure,
             };
             let unsent = failure.take_message().filter(|_| served > 0);
-            let again = unsent.or_else(|| {
-                spare
-                    .take()
-                    .filter(|_| retry::is_broken_connection(failure.error()))
-            });
+            let again = unsent
+                .or_else(|| spare.take().filter(|_| retry::is_broken_connection(failure.error())));
             let Some(again) = again else {
                 return Err(ExchangeError::before_head(failure.into_error()));
             };
             request = again;
             // Others in the pool may be as dead. A new one ends the loop: it has served nothing.
-            sender = self.open().await?;
+            lane = self.open().await?;
             served = 0;
         }
     }
 
-    async fn open(&self) -> Result<SendRequest<Upload<B>>, ExchangeError> {
+    async fn open(&self) -> Result<Lane<B>, ExchangeError> {
         match self.connector.open(Wire::Http1).await? {
-            Fresh::Http1(sender) => Ok(sender),
+            Fresh::Http1(lane) => Ok(lane),
             Fresh::Http2(_) => Err(ExchangeError::unexpected_protocol()),
         }
     }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery};
 use http::{Request, Response, Uri, Version, header};
 use http_body::Body;
-use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::connection::{Connector, Fresh, Wire};
+use super::download::{Lease, OriginContent};
 use super::retry;
 use super::upload::Upload;
 use crate::exchange::{ExchangeError, InvalidRequest};
@@ -29,10 +29,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     pub(super) fn new(connector: Arc<Connector>) -> Self {
-        Self {
-            connector,
-            current: Mutex::new(None),
-        }
+        Self { connector, current: Mutex::new(None) }
     }
 
     /// Sends a request, on `fresh` if there is one, and waits for the response head.
@@ -42,13 +39,16 @@ where
         &self,
         mut request: Request<Upload<B>>,
         fresh: Option<SendRequest<Upload<B>>>,
-    ) -> Result<Response<Incoming>, ExchangeError> {
+    ) -> Result<Response<OriginContent>, ExchangeError> {
         self.to_absolute_form(&mut request)?;
         let (mut sender, mut reused) = self.sender(fresh).await?;
         let mut spare = (reused && retry::is_replayable(&request)).then(|| retry::copy(&request));
         loop {
             let mut failure = match sender.try_send_request(request).await {
-                Ok(response) => return Ok(response),
+                Ok(response) => {
+                    let lease = Lease::new(None, None);
+                    return Ok(response.map(|content| OriginContent::new(content, lease)));
+                }
                 Err(failure) => failure,
             };
             let unsent = failure.take_message().filter(|_| reused);

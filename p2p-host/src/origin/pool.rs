@@ -3,11 +3,10 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::upload::Upload;
+use super::connection::Lane;
 
 /// How many idle connections are kept, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +20,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_idle: 256,
-            idle_timeout: Duration::from_secs(4),
-        }
+        Self { max_idle: 256, idle_timeout: Duration::from_secs(4) }
     }
 }
 
@@ -48,7 +44,7 @@ struct State<B> {
 /// A connection that has served.
 #[derive(Debug)]
 pub(super) struct Idle<B> {
-    pub(super) sender: SendRequest<Upload<B>>,
+    pub(super) lane: Lane<B>,
     /// Responses seen on it.
     pub(super) served: u32,
     /// When its last response head came. The content may have taken longer: an idle time
@@ -81,13 +77,7 @@ pub(super) enum Need {
 
 impl<B: Send + 'static> Pool<B> {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
-            limits,
-            state: Mutex::new(State {
-                idle: Vec::new(),
-                reaping: false,
-            }),
-        })
+        Arc::new(Self { limits, state: Mutex::new(State { idle: Vec::new(), reaping: false }) })
     }
 
     /// The newest connection that is ready and fits, and whether it is trusted.
@@ -98,7 +88,7 @@ impl<B: Send + 'static> Pool<B> {
         // The newest may still carry the end of its last response.
         for index in (0..idle.len()).rev() {
             let candidate = &idle[index];
-            if candidate.sender.is_closed() {
+            if candidate.lane.sender.is_closed() {
                 idle.remove(index);
                 continue;
             }
@@ -107,7 +97,7 @@ impl<B: Send + 'static> Pool<B> {
                 return None;
             }
             let trusted = candidate.is_trusted(now);
-            if candidate.sender.is_ready() && (trusted || need == Need::Any) {
+            if candidate.lane.sender.is_ready() && (trusted || need == Need::Any) {
                 return Some((idle.remove(index), trusted));
             }
         }
@@ -116,12 +106,8 @@ impl<B: Send + 'static> Pool<B> {
 
     /// Keeps a connection whose response head has just come. Its content may still be under way:
     /// [`take`](Self::take) passes over it until it is through.
-    pub(super) fn put(self: &Arc<Self>, sender: SendRequest<Upload<B>>, served: u32) {
-        let entry = Idle {
-            sender,
-            served,
-            since: Instant::now(),
-        };
+    pub(super) fn put(self: &Arc<Self>, lane: Lane<B>, served: u32) {
+        let entry = Idle { lane, served, since: Instant::now() };
         let mut state = self.state.lock();
         if state.idle.len() >= self.limits.max_idle {
             if state.idle.is_empty() {
@@ -145,7 +131,7 @@ impl<B: Send + 'static> Pool<B> {
         // A connection whose response is still coming loses only its place here: hyper finishes
         // the response and closes after it.
         state.idle.retain(|entry| {
-            now.saturating_duration_since(entry.since) <= limit && !entry.sender.is_closed()
+            now.saturating_duration_since(entry.since) <= limit && !entry.lane.sender.is_closed()
         });
         state.reaping = !state.idle.is_empty();
         state.reaping
@@ -173,6 +159,7 @@ const SETTLED_AFTER: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
+    use super::super::upload::Upload;
     use super::*;
     use bytes::Bytes;
     use http::Request;
@@ -183,53 +170,41 @@ mod tests {
     type Content = Empty<Bytes>;
 
     /// A connection that has served one request, and the origin's end of it.
-    async fn served() -> (SendRequest<Upload<Content>>, DuplexStream) {
+    async fn served() -> (Lane<Content>, DuplexStream) {
         let (ours, mut theirs) = tokio::io::duplex(4096);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours))
-            .await
-            .expect("handshake");
-        tokio::spawn(connection);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(ours)).await.expect("handshake");
+        let task = tokio::spawn(connection).abort_handle();
         let request = Request::builder().body(Upload::None).expect("request");
         let answer = async {
-            let mut buffer = [0; 1024];
-            theirs.read(&mut buffer).await.expect("request");
-            theirs
-                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                .await
-                .expect("write");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                assert_ne!(theirs.read_buf(&mut request).await.expect("request"), 0);
+            }
+            theirs.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.expect("write");
         };
         let (response, ()) = tokio::join!(sender.send_request(request), answer);
-        response
-            .expect("response")
-            .collect()
-            .await
-            .expect("content");
+        response.expect("response").collect().await.expect("content");
         sender.ready().await.expect("ready");
-        (sender, theirs)
+        (Lane { sender, task }, theirs)
     }
 
     fn pool() -> Arc<Pool<Content>> {
-        Pool::new(Limits {
-            max_idle: 2,
-            idle_timeout: Duration::from_secs(4),
-        })
+        Pool::new(Limits { max_idle: 2, idle_timeout: Duration::from_secs(4) })
     }
 
     #[tokio::test(start_paused = true)]
     async fn trust_grows_and_ends_with_age() {
         let pool = pool();
-        let (sender, _origin) = served().await;
-        pool.put(sender, 1);
-        assert!(
-            pool.take(Need::Trusted).is_none(),
-            "just answered for the first time"
-        );
+        let (lane, _origin) = served().await;
+        pool.put(lane, 1);
+        assert!(pool.take(Need::Trusted).is_none(), "just answered for the first time");
         tokio::time::advance(SETTLED_AFTER).await;
         let (idle, trusted) = pool.take(Need::Trusted).expect("settled");
         assert!(trusted);
-        pool.put(idle.sender, 2);
+        pool.put(idle.lane, 2);
         let (idle, _) = pool.take(Need::Trusted).expect("has outlived a response");
-        pool.put(idle.sender, 3);
+        pool.put(idle.lane, 3);
         tokio::time::advance(TRUSTED_UNTIL + Duration::from_millis(1)).await;
         assert!(pool.take(Need::Trusted).is_none(), "idle for too long");
         let (_, trusted) = pool.take(Need::Any).expect("still good for a GET");
@@ -239,23 +214,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn old_connections_are_closed() {
         let pool = pool();
-        let (sender, mut origin) = served().await;
-        pool.put(sender, 1);
+        let (lane, mut origin) = served().await;
+        pool.put(lane, 1);
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(pool.len(), 0);
-        assert_eq!(
-            origin.read(&mut [0; 1]).await.expect("end"),
-            0,
-            "the origin sees the close"
-        );
+        assert_eq!(origin.read(&mut [0; 1]).await.expect("end"), 0, "the origin sees the close");
         assert!(!pool.state.lock().reaping);
     }
 
     #[tokio::test(start_paused = true)]
     async fn connections_closed_by_the_origin_are_not_given() {
         let pool = pool();
-        let (sender, origin) = served().await;
-        pool.put(sender, 5);
+        let (lane, origin) = served().await;
+        pool.put(lane, 5);
         drop(origin);
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(pool.take(Need::Any).is_none());
@@ -267,8 +238,8 @@ mod tests {
         let pool = pool();
         let mut origins = Vec::new();
         for count in 1..=3 {
-            let (sender, origin) = served().await;
-            pool.put(sender, count);
+            let (lane, origin) = served().await;
+            pool.put(lane, count);
             origins.push(origin);
         }
         assert_eq!(pool.len(), 2);

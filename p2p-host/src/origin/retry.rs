@@ -58,10 +58,7 @@ mod tests {
     fn only_idempotent_requests_without_content_are_replayed() {
         for method in ["GET", "HEAD", "PUT", "DELETE", "PROPFIND"] {
             assert!(is_replayable(&request(method, b"")), "{method}");
-            assert!(
-                !is_replayable(&request(method, b"x")),
-                "{method} with content"
-            );
+            assert!(!is_replayable(&request(method, b"x")), "{method} with content");
         }
         for method in ["POST", "PATCH", "CUSTOM", "get"] {
             assert!(!is_replayable(&request(method, b"")), "{method}");

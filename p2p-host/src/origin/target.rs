@@ -82,11 +82,8 @@ impl Target {
     /// The hosts that name the same server: `localhost` and the two loopback addresses are one.
     pub(crate) fn host_names(&self) -> Vec<String> {
         if self.loopback_addresses().is_some() {
-            let mut names = vec![
-                "localhost".to_owned(),
-                "127.0.0.1".to_owned(),
-                "[::1]".to_owned(),
-            ];
+            let mut names =
+                vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "[::1]".to_owned()];
             if !names.contains(&self.host()) {
                 names.push(self.host());
             }
@@ -117,12 +114,7 @@ impl Target {
     }
 
     fn loopback_addresses(&self) -> Option<Vec<IpAddr>> {
-        let both = || {
-            vec![
-                IpAddr::V6(Ipv6Addr::LOCALHOST),
-                IpAddr::V4(Ipv4Addr::LOCALHOST),
-            ]
-        };
+        let both = || vec![IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
         match &self.host {
             Host::Domain(name) if name == "localhost" || name.ends_with(".localhost") => {
                 Some(both())
@@ -150,31 +142,20 @@ impl FromStr for Target {
         }
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             let port = text.parse().ok().filter(|port| *port != 0);
-            let port = port.ok_or_else(|| TargetError::Port {
-                given: text.to_owned(),
-            })?;
-            return Ok(Self::new(
-                Scheme::Http,
-                Host::Domain("localhost".to_owned()),
-                port,
-            ));
+            let port = port.ok_or_else(|| TargetError::Port { given: text.to_owned() })?;
+            return Ok(Self::new(Scheme::Http, Host::Domain("localhost".to_owned()), port));
         }
         // `localhost:3000` would parse as the scheme `localhost`.
         let url = match text.contains("://") {
             true => Url::parse(text),
             false => Url::parse(&format!("http://{text}")),
         };
-        let url = url.map_err(|source| TargetError::Url {
-            given: text.to_owned(),
-            source,
-        })?;
+        let url = url.map_err(|source| TargetError::Url { given: text.to_owned(), source })?;
         let scheme = match url.scheme() {
             "http" => Scheme::Http,
             "https" => Scheme::Https,
             other => {
-                return Err(TargetError::Scheme {
-                    given: other.to_owned(),
-                });
+                return Err(TargetError::Scheme { given: other.to_owned() });
             }
         };
         if !url.username().is_empty() || url.password().is_some() {
@@ -187,17 +168,11 @@ impl FromStr for Target {
             return Err(TargetError::Fragment);
         }
         if url.path() != "/" {
-            return Err(TargetError::Path {
-                given: url.path().to_owned(),
-            });
+            return Err(TargetError::Path { given: url.path().to_owned() });
         }
-        let port = url
-            .port_or_known_default()
-            .unwrap_or_else(|| scheme.default_port());
+        let port = url.port_or_known_default().unwrap_or_else(|| scheme.default_port());
         if port == 0 {
-            return Err(TargetError::Port {
-                given: "0".to_owned(),
-            });
+            return Err(TargetError::Port { given: "0".to_owned() });
         }
         let host = url.host().ok_or(TargetError::Empty)?.to_owned();
         Ok(Self::new(scheme, host, port))
@@ -211,19 +186,10 @@ impl Target {
             Host::Ipv6(address) if address.is_unspecified() => Host::Domain("localhost".to_owned()),
             other => other,
         };
-        let authority = if port == scheme.default_port() {
-            host.to_string()
-        } else {
-            format!("{host}:{port}")
-        };
+        let authority =
+            if port == scheme.default_port() { host.to_string() } else { format!("{host}:{port}") };
         let origin = format!("{scheme}://{authority}");
-        Self {
-            scheme,
-            host,
-            port,
-            authority,
-            origin,
-        }
+        Self { scheme, host, port, authority, origin }
     }
 }
 
@@ -277,11 +243,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, authority: &str, origin: &str) {
         let target: Target = text.parse().expect(text);
-        assert_eq!(
-            (target.authority(), target.origin()),
-            (authority, origin),
-            "{text}"
-        );
+        assert_eq!((target.authority(), target.origin()), (authority, origin), "{text}");
     }
 
     #[test]
@@ -290,33 +252,13 @@ mod tests {
         check(" 80 ", "localhost", "http://localhost");
         check("localhost:3000", "localhost:3000", "http://localhost:3000");
         check("LOCALHOST:3000/", "localhost:3000", "http://localhost:3000");
-        check(
-            "http://127.0.0.1:5173",
-            "127.0.0.1:5173",
-            "http://127.0.0.1:5173",
-        );
-        check(
-            "https://localhost:8443",
-            "localhost:8443",
-            "https://localhost:8443",
-        );
+        check("http://127.0.0.1:5173", "127.0.0.1:5173", "http://127.0.0.1:5173");
+        check("https://localhost:8443", "localhost:8443", "https://localhost:8443");
         check("https://localhost:443", "localhost", "https://localhost");
-        check(
-            "https://localhost:80",
-            "localhost:80",
-            "https://localhost:80",
-        );
+        check("https://localhost:80", "localhost:80", "https://localhost:80");
         check("http://[::1]:3000", "[::1]:3000", "http://[::1]:3000");
-        check(
-            "myapp.test:3000",
-            "myapp.test:3000",
-            "http://myapp.test:3000",
-        );
-        check(
-            "http://0.0.0.0:3000",
-            "localhost:3000",
-            "http://localhost:3000",
-        );
+        check("myapp.test:3000", "myapp.test:3000", "http://myapp.test:3000");
+        check("http://0.0.0.0:3000", "localhost:3000", "http://localhost:3000");
         check("[::]:3000", "localhost:3000", "http://localhost:3000");
     }
 
@@ -328,40 +270,19 @@ mod tests {
         assert!(matches!(error("70000"), TargetError::Port { .. }));
         assert!(matches!(error("localhost:0"), TargetError::Port { .. }));
         assert!(matches!(error("localhost:70000"), TargetError::Url { .. }));
-        assert!(matches!(
-            error("ftp://localhost"),
-            TargetError::Scheme { .. }
-        ));
-        assert!(matches!(
-            error("ws://localhost:1"),
-            TargetError::Scheme { .. }
-        ));
-        assert!(matches!(
-            error("http://a:b@localhost:1"),
-            TargetError::UserInfo
-        ));
-        assert!(matches!(
-            error("http://localhost:1/app"),
-            TargetError::Path { .. }
-        ));
-        assert!(matches!(
-            error("http://localhost:1?a=b"),
-            TargetError::Query
-        ));
-        assert!(matches!(
-            error("http://localhost:1#a"),
-            TargetError::Fragment
-        ));
+        assert!(matches!(error("ftp://localhost"), TargetError::Scheme { .. }));
+        assert!(matches!(error("ws://localhost:1"), TargetError::Scheme { .. }));
+        assert!(matches!(error("http://a:b@localhost:1"), TargetError::UserInfo));
+        assert!(matches!(error("http://localhost:1/app"), TargetError::Path { .. }));
+        assert!(matches!(error("http://localhost:1?a=b"), TargetError::Query));
+        assert!(matches!(error("http://localhost:1#a"), TargetError::Fragment));
         assert!(matches!(error("http://"), TargetError::Url { .. }));
         assert!(matches!(error("local host:1"), TargetError::Url { .. }));
     }
 
     #[test]
     fn secrets_are_not_repeated() {
-        for text in [
-            "http://me:secret@localhost:1",
-            "http://localhost:1?token=secret",
-        ] {
+        for text in ["http://me:secret@localhost:1", "http://localhost:1?token=secret"] {
             let error = text.parse::<Target>().expect_err(text);
             assert!(!error.to_string().contains("secret"), "{error}");
         }
@@ -371,15 +292,9 @@ mod tests {
     fn loopback_has_both_addresses() {
         let addresses = |text: &str| text.parse::<Target>().expect(text).addresses();
         assert_eq!(addresses("3000").map(|list| list.len()), Some(2));
-        assert_eq!(
-            addresses("app.localhost:3000").map(|list| list.len()),
-            Some(2)
-        );
+        assert_eq!(addresses("app.localhost:3000").map(|list| list.len()), Some(2));
         // An address was asked for by name: only that one.
-        assert_eq!(
-            addresses("127.0.0.1:3000"),
-            Some(vec![Ipv4Addr::LOCALHOST.into()])
-        );
+        assert_eq!(addresses("127.0.0.1:3000"), Some(vec![Ipv4Addr::LOCALHOST.into()]));
         assert_eq!(addresses("myapp.test:3000"), None);
     }
 }

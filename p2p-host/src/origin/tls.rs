@@ -47,15 +47,9 @@ impl Tls {
             .map_err(TlsSetupError::Versions)?;
         let config = if insecure {
             let verifier = Arc::new(AnyCertificate(provider));
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-                .with_no_client_auth()
+            builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
         } else {
-            builder
-                .with_native_roots()
-                .map_err(TlsSetupError::Roots)?
-                .with_no_client_auth()
+            builder.with_native_roots().map_err(TlsSetupError::Roots)?.with_no_client_auth()
         };
         let offering = |protocols: &[&[u8]]| {
             let mut config = config.clone();
@@ -85,8 +79,7 @@ impl Tls {
         let mut tcp = Some(TokioIo::new(tcp));
         let dialed = service_fn(move |_: http::Uri| {
             std::future::ready(
-                tcp.take()
-                    .ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)),
+                tcp.take().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)),
             )
         });
         let mut connector = HttpsConnector::from((dialed, Arc::clone(config)));
@@ -121,12 +114,7 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -135,12 +123,7 @@ impl ServerCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.0.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

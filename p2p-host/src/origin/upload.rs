@@ -18,11 +18,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// and then there is no `B` to make the second one from.
 pub(super) enum Upload<B> {
     None,
-    Stream {
-        content: B,
-        length: Option<u64>,
-        progress: Arc<Progress>,
-    },
+    Stream { content: B, length: Option<u64>, progress: Arc<Progress> },
 }
 
 impl<B: Body> Upload<B> {
@@ -34,14 +30,7 @@ impl<B: Body> Upload<B> {
             return (Self::None, None);
         }
         let progress = Arc::new(Progress::new());
-        (
-            Self::Stream {
-                content,
-                length,
-                progress: Arc::clone(&progress),
-            },
-            Some(progress),
-        )
+        (Self::Stream { content, length, progress: Arc::clone(&progress) }, Some(progress))
     }
 }
 
@@ -59,11 +48,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::None => Poll::Ready(None),
-            Self::Stream {
-                content,
-                length,
-                progress,
-            } => {
+            Self::Stream { content, length, progress } => {
                 let polled = Pin::new(content).poll_frame(cx).map_err(Into::into);
                 progress.record(polled.is_pending());
                 let polled = match length {
@@ -81,9 +66,9 @@ where
     fn is_end_stream(&self) -> bool {
         match self {
             Self::None => true,
-            Self::Stream {
-                content, length, ..
-            } => matches!(length, None | Some(0)) && content.is_end_stream(),
+            Self::Stream { content, length, .. } => {
+                matches!(length, None | Some(0)) && content.is_end_stream()
+            }
         }
     }
 
@@ -91,6 +76,14 @@ where
         match self {
             Self::None => SizeHint::with_exact(0),
             Self::Stream { content, .. } => content.size_hint(),
+        }
+    }
+}
+
+impl<B> Drop for Upload<B> {
+    fn drop(&mut self) {
+        if let Self::Stream { progress, .. } = self {
+            progress.over.store(true, Ordering::Release);
         }
     }
 }
@@ -130,6 +123,7 @@ pub(super) struct Progress {
     /// waited for. One atomic, so that both are read together.
     state: AtomicU64,
     failed: AtomicBool,
+    over: AtomicBool,
 }
 
 /// What [`Progress`] saw last.
@@ -147,20 +141,23 @@ impl Progress {
             start: Instant::now(),
             state: AtomicU64::new(0),
             failed: AtomicBool::new(false),
+            over: AtomicBool::new(false),
         }
     }
 
     fn record(&self, waiting_for_visitor: bool) {
         let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX >> 1);
-        self.state.store(
-            (millis << 1) | u64::from(waiting_for_visitor),
-            Ordering::Relaxed,
-        );
+        self.state.store((millis << 1) | u64::from(waiting_for_visitor), Ordering::Relaxed);
     }
 
     /// Whether the visitor's content ended in an error.
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether hyper has let go of the content: all of it is written, or none of it is wanted.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     pub(super) fn turn(&self) -> Turn {
@@ -211,14 +208,8 @@ mod tests {
         assert!(upload.frame().now_or_never().is_none());
         assert_eq!(progress.turn(), Turn::Visitor);
         tokio::time::advance(Duration::from_secs(7)).await;
-        sender
-            .send(Ok(Frame::data(Bytes::from_static(b"x"))))
-            .await
-            .expect("send");
+        sender.send(Ok(Frame::data(Bytes::from_static(b"x")))).await.expect("send");
         upload.frame().await.expect("frame").expect("data");
-        assert_eq!(
-            progress.turn(),
-            Turn::Origin(start + Duration::from_secs(7))
-        );
+        assert_eq!(progress.turn(), Turn::Origin(start + Duration::from_secs(7)));
     }
 }

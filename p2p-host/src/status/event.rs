@@ -213,10 +213,7 @@ mod tests {
     use crate::status::tests::record;
 
     fn scrubbed(target: &str, keep_query: bool) -> String {
-        let mut event = Event::Exchange(ExchangeRecord {
-            target: target.into(),
-            ..record()
-        });
+        let mut event = Event::Exchange(ExchangeRecord { target: target.into(), ..record() });
         event.scrub(keep_query);
         match event {
             Event::Exchange(record) => record.target,
@@ -249,10 +246,7 @@ mod tests {
         let mut event = Event::Exchange(ExchangeRecord {
             method: "M".repeat(9_000),
             visitor: "v".repeat(9_000),
-            outcome: Outcome::Reset {
-                by: Blame::Edge,
-                reason: "r".repeat(9_000),
-            },
+            outcome: Outcome::Reset { by: Blame::Edge, reason: "r".repeat(9_000) },
             ..record()
         });
         event.scrub(false);

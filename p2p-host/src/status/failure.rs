@@ -174,18 +174,9 @@ impl Failure {
             Self::NotAnEdge { .. } => "not-an-edge",
             Self::TokenRefused { .. } => "token-refused",
             Self::TokenMissing { .. } => "token-missing",
-            Self::NameRefused {
-                reason: NameRefusal::Taken,
-                ..
-            } => "name-taken",
-            Self::NameRefused {
-                reason: NameRefusal::Invalid,
-                ..
-            } => "name-invalid",
-            Self::NameRefused {
-                reason: NameRefusal::NotAllowed,
-                ..
-            } => "name-not-allowed",
+            Self::NameRefused { reason: NameRefusal::Taken, .. } => "name-taken",
+            Self::NameRefused { reason: NameRefusal::Invalid, .. } => "name-invalid",
+            Self::NameRefused { reason: NameRefusal::NotAllowed, .. } => "name-not-allowed",
             Self::VersionMismatch { .. } => "version-mismatch",
             Self::SessionLimit => "session-limit",
             Self::Refused { .. } => "refused",
@@ -233,13 +224,10 @@ impl Failure {
                     edge's operator to allow the name for your token."
                     .into(),
             },
-            Self::VersionMismatch {
-                ours,
-                theirs: Some(theirs),
-            } if theirs > ours => "Upgrade wingman on this machine.".into(),
-            Self::VersionMismatch {
-                theirs: Some(_), ..
-            } => {
+            Self::VersionMismatch { ours, theirs: Some(theirs) } if theirs > ours => {
+                "Upgrade wingman on this machine.".into()
+            }
+            Self::VersionMismatch { theirs: Some(_), .. } => {
                 "The edge is older: ask its operator to upgrade it, or use an older wingman.".into()
             }
             Self::VersionMismatch { theirs: None, .. } => {
@@ -330,22 +318,17 @@ impl Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         match error {
-            ConfigError::NoTarget => Self::BadTarget {
-                problem: error.to_string(),
-            },
-            ConfigError::Value { ref key, .. } if key == "target" => Self::BadTarget {
-                problem: error.to_string(),
-            },
+            ConfigError::NoTarget => Self::BadTarget { problem: error.to_string() },
+            ConfigError::Value { ref key, .. } if key == "target" => {
+                Self::BadTarget { problem: error.to_string() }
+            }
             error => Self::BadConfig(error),
         }
     }
 }
 
 fn speaks(theirs: Option<u16>) -> String {
-    theirs.map_or_else(
-        || "another one".to_owned(),
-        |version| format!("version {version}"),
-    )
+    theirs.map_or_else(|| "another one".to_owned(), |version| format!("version {version}"))
 }
 
 const GIVE_TOKEN: &str = "Put the token into a file only you can read and give it with \
@@ -363,85 +346,30 @@ mod tests {
 
     fn all() -> Vec<(Failure, u8)> {
         let edge = || "https://wingman.dev".to_owned();
-        let name = |reason| Failure::NameRefused {
-            name: "shop".into(),
-            reason,
-        };
+        let name = |reason| Failure::NameRefused { name: "shop".into(), reason };
         let version = |theirs| Failure::VersionMismatch { ours: 2, theirs };
         vec![
-            (
-                Failure::NoOrigin {
-                    target: "localhost:3000".into(),
-                },
-                3,
-            ),
-            (
-                Failure::EdgeUnreachable {
-                    edge: edge(),
-                    cause: cause(),
-                },
-                4,
-            ),
-            (
-                Failure::EdgeTls {
-                    edge: edge(),
-                    cause: "unknown issuer".into(),
-                },
-                4,
-            ),
-            (
-                Failure::NotAnEdge {
-                    edge: edge(),
-                    status: 404,
-                },
-                4,
-            ),
+            (Failure::NoOrigin { target: "localhost:3000".into() }, 3),
+            (Failure::EdgeUnreachable { edge: edge(), cause: cause() }, 4),
+            (Failure::EdgeTls { edge: edge(), cause: "unknown issuer".into() }, 4),
+            (Failure::NotAnEdge { edge: edge(), status: 404 }, 4),
             (Failure::TokenRefused { edge: edge() }, 5),
             (Failure::TokenMissing { edge: edge() }, 5),
             (name(NameRefusal::Taken), 5),
             (name(NameRefusal::Invalid), 5),
             (name(NameRefusal::NotAllowed), 5),
             (Failure::SessionLimit, 5),
-            (
-                Failure::Refused {
-                    message: "no".into(),
-                },
-                5,
-            ),
+            (Failure::Refused { message: "no".into() }, 5),
             (version(Some(3)), 6),
             (version(Some(1)), 6),
             (version(None), 6),
             (Failure::from(ConfigError::NoTarget), 2),
-            (
-                Failure::from(ConfigError::TokenEmpty { path: "/t".into() }),
-                2,
-            ),
-            (
-                Failure::LinkLost {
-                    reason: "silent".into(),
-                },
-                7,
-            ),
-            (
-                Failure::Replaced {
-                    session: "shop".into(),
-                },
-                1,
-            ),
-            (
-                Failure::SessionEnded {
-                    reason: "expired".into(),
-                },
-                1,
-            ),
+            (Failure::from(ConfigError::TokenEmpty { path: "/t".into() }), 2),
+            (Failure::LinkLost { reason: "silent".into() }, 7),
+            (Failure::Replaced { session: "shop".into() }, 1),
+            (Failure::SessionEnded { reason: "expired".into() }, 1),
             (Failure::Interrupted, 0),
-            (
-                Failure::Other {
-                    doing: "Starting".into(),
-                    cause: cause(),
-                },
-                1,
-            ),
+            (Failure::Other { doing: "Starting".into(), cause: cause() }, 1),
         ]
     }
 
@@ -471,32 +399,19 @@ mod tests {
 
     #[test]
     fn a_person_reads_what_is_wrong_and_what_to_do() {
-        let failure = Failure::NoOrigin {
-            target: "localhost:3000".into(),
-        };
+        let failure = Failure::NoOrigin { target: "localhost:3000".into() };
         assert_eq!(
             failure.to_text(false),
             "error: Nothing listens on localhost:3000\n hint: Start your app first, or name the \
              port it listens on: wingman PORT (most dev servers print it).\n"
         );
-        assert!(
-            failure
-                .to_text(true)
-                .starts_with("\x1b[31merror:\x1b[0m Nothing")
-        );
-        assert_eq!(
-            Failure::Interrupted.to_text(false).lines().count(),
-            1,
-            "no empty hint"
-        );
+        assert!(failure.to_text(true).starts_with("\x1b[31merror:\x1b[0m Nothing"));
+        assert_eq!(Failure::Interrupted.to_text(false).lines().count(), 1, "no empty hint");
     }
 
     #[test]
     fn a_script_reads_the_same_as_an_object() {
-        let failure = Failure::EdgeUnreachable {
-            edge: "https://e".into(),
-            cause: cause(),
-        };
+        let failure = Failure::EdgeUnreachable { edge: "https://e".into(), cause: cause() };
         assert_eq!(
             json_of(&failure),
             json!({
@@ -519,9 +434,7 @@ mod tests {
 
     #[test]
     fn words_of_the_edge_cannot_steer_the_terminal() {
-        let failure = Failure::Refused {
-            message: "\x1b[2J\r\n\u{202e}".into(),
-        };
+        let failure = Failure::Refused { message: "\x1b[2J\r\n\u{202e}".into() };
         assert_eq!(
             failure.to_text(false),
             "error: The edge refuses the session: \\x1b[2J\\x0d\\x0a\\u{202e}\n"

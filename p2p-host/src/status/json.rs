@@ -21,10 +21,7 @@ pub(super) struct JsonLines<W> {
 
 impl<W: Write> JsonLines<W> {
     pub(super) fn new(out: W) -> Self {
-        Self {
-            out,
-            held: Some(Vec::new()),
-        }
+        Self { out, held: Some(Vec::new()) }
     }
 
     pub(super) fn write(&mut self, entry: Entry) -> io::Result<()> {
@@ -64,19 +61,13 @@ impl<W: Write> JsonLines<W> {
 /// terminal shows no escape sequences: serde_json escapes C0 controls, this also the rest.
 pub(super) fn to_line(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(256);
-    value.serialize(&mut Serializer::with_formatter(
-        &mut line,
-        Ascii(CompactFormatter),
-    ))?;
+    value.serialize(&mut Serializer::with_formatter(&mut line, Ascii(CompactFormatter)))?;
     line.push(b'\n');
     Ok(line)
 }
 
 fn write_line(out: &mut impl Write, entry: &Entry) -> io::Result<()> {
-    out.write_all(&to_line(&Line {
-        event: &entry.event,
-        at: rfc3339(entry.at),
-    })?)
+    out.write_all(&to_line(&Line { event: &entry.event, at: rfc3339(entry.at) })?)
 }
 
 fn rfc3339(at: SystemTime) -> String {
@@ -125,10 +116,7 @@ mod tests {
     use crate::status::tests::{all_events, ready, record};
 
     fn entry(event: Event) -> Entry {
-        Entry {
-            at: SystemTime::UNIX_EPOCH,
-            event,
-        }
+        Entry { at: SystemTime::UNIX_EPOCH, event }
     }
 
     fn written(events: impl IntoIterator<Item = Event>) -> Vec<Value> {
@@ -141,9 +129,7 @@ mod tests {
 
     fn parse(bytes: &[u8]) -> Vec<Value> {
         let text = std::str::from_utf8(bytes).expect("UTF-8");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect(line))
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
     #[test]
@@ -178,44 +164,24 @@ mod tests {
         let reset = ExchangeRecord {
             status: None,
             head_after: None,
-            outcome: Outcome::Reset {
-                by: Blame::Origin,
-                reason: "refused".into(),
-            },
+            outcome: Outcome::Reset { by: Blame::Origin, reason: "refused".into() },
             ..record()
         };
         let line = &written([ready(), Event::Exchange(reset)])[1];
-        assert_eq!(
-            line["outcome"],
-            json!({"reset": {"by": "origin", "reason": "refused"}})
-        );
-        assert_eq!(
-            (&line["status"], &line["head_after_ms"]),
-            (&Value::Null, &Value::Null)
-        );
+        assert_eq!(line["outcome"], json!({"reset": {"by": "origin", "reason": "refused"}}));
+        assert_eq!((&line["status"], &line["head_after_ms"]), (&Value::Null, &Value::Null));
     }
 
     #[test]
     fn the_first_line_is_ready_with_the_url_in_front() {
-        let warning = Event::Warning {
-            message: "world-readable".into(),
-        };
-        let connecting = Event::Connecting {
-            edge: "e".into(),
-            attempt: 1,
-        };
+        let warning = Event::Warning { message: "world-readable".into() };
+        let connecting = Event::Connecting { edge: "e".into(), attempt: 1 };
         let mut out = JsonLines::new(Vec::new());
         for event in [connecting.clone(), warning, ready(), connecting] {
             out.write(entry(event)).expect("a Vec takes all");
         }
-        assert!(
-            out.out
-                .starts_with(br#"{"event":"ready","url":"https://a.example","#)
-        );
-        let names: Vec<_> = parse(&out.out)
-            .iter()
-            .map(|line| line["event"].clone())
-            .collect();
+        assert!(out.out.starts_with(br#"{"event":"ready","url":"https://a.example","#));
+        let names: Vec<_> = parse(&out.out).iter().map(|line| line["event"].clone()).collect();
         assert_eq!(names, ["ready", "warning", "connecting"]);
     }
 
@@ -223,10 +189,7 @@ mod tests {
     fn a_failed_start_still_tells_what_was_held() {
         let mut out = JsonLines::new(Vec::new());
         for _ in 0..MAX_HELD + 5 {
-            out.write(entry(Event::Notice {
-                message: "x".into(),
-            }))
-            .expect("a Vec takes all");
+            out.write(entry(Event::Notice { message: "x".into() })).expect("a Vec takes all");
         }
         assert!(out.out.is_empty());
         out.release().expect("a Vec takes all");
@@ -236,17 +199,9 @@ mod tests {
     #[test]
     fn lines_are_ascii_and_lossless() {
         let target = "/\x1b[2J\u{9b}\u{7f}\u{202e}é😀\"\\\n";
-        let event = Event::Exchange(ExchangeRecord {
-            target: target.into(),
-            ..record()
-        });
+        let event = Event::Exchange(ExchangeRecord { target: target.into(), ..record() });
         let line = to_line(&event).expect("serializes");
-        assert!(
-            line[..line.len() - 1]
-                .iter()
-                .all(|b| (b' '..=b'~').contains(b)),
-            "{line:?}"
-        );
+        assert!(line[..line.len() - 1].iter().all(|b| (b' '..=b'~').contains(b)), "{line:?}");
         assert_eq!(parse(&line)[0]["target"], target);
     }
 }

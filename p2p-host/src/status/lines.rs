@@ -31,22 +31,16 @@ impl Lines {
         match event {
             Event::Exchange(record) => vec![self.exchange(&time, record)],
             Event::Upgraded(upgraded) => vec![self.opened(&time, upgraded)],
-            Event::Ready {
-                url, resumed: true, ..
-            } => stamped(Ink::Green, &format!("● online again at {url}")),
+            Event::Ready { url, resumed: true, .. } => {
+                stamped(Ink::Green, &format!("● online again at {url}"))
+            }
             Event::Ready { url, target, .. } => self.ready(url, target),
             // A terminal shows it in the status line.
             Event::Connecting { .. } if self.width.is_some() => Vec::new(),
             Event::Connecting { edge, .. } => stamped(Ink::Dim, &format!("○ connecting to {edge}")),
-            Event::LinkLost {
-                reason,
-                retry_in_ms,
-            } => {
+            Event::LinkLost { reason, retry_in_ms } => {
                 let wait = text::duration(std::time::Duration::from_millis(*retry_in_ms));
-                stamped(
-                    Ink::Yellow,
-                    &format!("○ link lost: {reason}; next attempt in {wait}"),
-                )
+                stamped(Ink::Yellow, &format!("○ link lost: {reason}; next attempt in {wait}"))
             }
             Event::OriginDown { origin } => stamped(
                 Ink::Red,
@@ -58,10 +52,7 @@ impl Lines {
             Event::Warning { message } => stamped(Ink::Yellow, &format!("! {message}")),
             Event::Dropped { lines } => stamped(
                 Ink::Dim,
-                &format!(
-                    "· {} left out: too fast to show",
-                    text::count(*lines, "line", "lines")
-                ),
+                &format!("· {} left out: too fast to show", text::count(*lines, "line", "lines")),
             ),
             Event::Closing { reason } => stamped(
                 Ink::Dim,
@@ -100,11 +91,7 @@ impl Lines {
             (Some(status), false) => (status_ink(status), status.to_string()),
             (None, false) => (Ink::Red, "-".to_owned()),
         };
-        let method = if record.upgraded {
-            UPGRADED
-        } else {
-            &record.method
-        };
+        let method = if record.upgraded { UPGRADED } else { &record.method };
         let size = if record.upgraded {
             record.bytes_in.saturating_add(record.bytes_out)
         } else {
@@ -133,20 +120,9 @@ impl Lines {
     }
 
     fn opened(&self, time: &str, upgraded: &Upgraded) -> String {
-        let tail = if upgraded.path == Path::Direct {
-            "  direct"
-        } else {
-            ""
-        };
+        let tail = if upgraded.path == Path::Direct { "  direct" } else { "" };
         let state = (Ink::Green, "open");
-        self.columns(
-            time,
-            UPGRADED,
-            &upgraded.target,
-            state,
-            ["", ""],
-            (Ink::Dim, tail),
-        )
+        self.columns(time, UPGRADED, &upgraded.target, state, ["", ""], (Ink::Dim, tail))
     }
 
     /// `time  method target status duration size tail`: the target takes the room that is left.
@@ -163,9 +139,7 @@ impl Lines {
         let mut target = text::ascii(target);
         let room = match self.width {
             Some(width) => {
-                let room = width
-                    .saturating_sub(FIXED + tail.chars().count())
-                    .max(MIN_TARGET);
+                let room = width.saturating_sub(FIXED + tail.chars().count()).max(MIN_TARGET);
                 method = text::shorten(&method, METHOD);
                 target = text::shorten(&target, room);
                 room
@@ -174,17 +148,9 @@ impl Lines {
         };
         let state = self.ink(state_ink, &format!("{state:>6}"));
         let numbers = self.ink(Ink::Dim, &format!("{duration:>8}  {size:>9}"));
-        let tail = if tail.is_empty() {
-            String::new()
-        } else {
-            self.ink(tail_ink, tail)
-        };
+        let tail = if tail.is_empty() { String::new() } else { self.ink(tail_ink, tail) };
         let line = format!("{time}  {method:<METHOD$} {target:<room$} {state}  {numbers}{tail}");
-        if self.colour {
-            line
-        } else {
-            line.trim_end().to_owned()
-        }
+        if self.colour { line } else { line.trim_end().to_owned() }
     }
 
     fn ink(&self, ink: Ink, text: &str) -> String {
@@ -221,29 +187,12 @@ mod tests {
     use super::*;
     use crate::status::tests::{all_events, ready, record};
 
-    const PLAIN: Lines = Lines {
-        colour: false,
-        width: None,
-        qr: true,
-        utc_offset: 0,
-    };
-    const NARROW: Lines = Lines {
-        colour: false,
-        width: Some(80),
-        qr: true,
-        utc_offset: 0,
-    };
-    const COLOUR: Lines = Lines {
-        colour: true,
-        width: Some(80),
-        qr: true,
-        utc_offset: 0,
-    };
+    const PLAIN: Lines = Lines { colour: false, width: None, qr: true, utc_offset: 0 };
+    const NARROW: Lines = Lines { colour: false, width: Some(80), qr: true, utc_offset: 0 };
+    const COLOUR: Lines = Lines { colour: true, width: Some(80), qr: true, utc_offset: 0 };
 
     fn show(lines: Lines, event: &Event) -> String {
-        lines
-            .of(SystemTime::UNIX_EPOCH, event, &Totals::default())
-            .join("\n")
+        lines.of(SystemTime::UNIX_EPOCH, event, &Totals::default()).join("\n")
     }
 
     fn exchange(record: ExchangeRecord) -> Event {
@@ -264,10 +213,7 @@ mod tests {
                     status: None,
                     bytes_out: 0,
                     path: Path::Direct,
-                    outcome: Outcome::Reset {
-                        by: Blame::Origin,
-                        reason: "refused".into(),
-                    },
+                    outcome: Outcome::Reset { by: Blame::Origin, reason: "refused".into() },
                     ..record()
                 },
                 "00:00:00  POST    /api/upload                           -     12 ms        0 B  \
@@ -303,13 +249,9 @@ mod tests {
     #[test]
     fn lines_fit_the_terminal_and_only_there_are_cut() {
         let long = format!("/{}", "x".repeat(300));
-        for outcome in [
-            Outcome::Finished,
-            Outcome::Reset {
-                by: Blame::Visitor,
-                reason: "left".into(),
-            },
-        ] {
+        for outcome in
+            [Outcome::Finished, Outcome::Reset { by: Blame::Visitor, reason: "left".into() }]
+        {
             let event = exchange(ExchangeRecord {
                 method: "PROPPATCH".into(),
                 target: long.clone(),
@@ -318,10 +260,7 @@ mod tests {
             });
             let line = show(NARROW, &event);
             assert_eq!(line.chars().count(), 80, "{line}");
-            assert!(
-                line.contains("PROPPA… /xxx") && line.contains("x… "),
-                "{line}"
-            );
+            assert!(line.contains("PROPPA… /xxx") && line.contains("x… "), "{line}");
             assert!(show(PLAIN, &event).contains(&long), "a file gets it whole");
         }
     }
@@ -331,21 +270,13 @@ mod tests {
         let event = exchange(ExchangeRecord {
             method: "G\x1b[31mET".into(),
             target: "/\x1b]0;x\x07\r\n\u{9b}2J".into(),
-            outcome: Outcome::Reset {
-                by: Blame::Visitor,
-                reason: "\x1b[2J\n".into(),
-            },
+            outcome: Outcome::Reset { by: Blame::Visitor, reason: "\x1b[2J\n".into() },
             ..record()
         });
         let hostile = [
             event,
-            Event::Warning {
-                message: "edge says \x1b[2J\r\n".into(),
-            },
-            Event::LinkLost {
-                reason: "\x1b[2J\n\u{202e}".into(),
-                retry_in_ms: 1,
-            },
+            Event::Warning { message: "edge says \x1b[2J\r\n".into() },
+            Event::LinkLost { reason: "\x1b[2J\n\u{202e}".into(), retry_in_ms: 1 },
             Event::Ready {
                 url: "https://\x1b[2J\n".into(),
                 session: String::new(),
@@ -357,10 +288,7 @@ mod tests {
         ];
         for event in hostile {
             for line in PLAIN.of(SystemTime::UNIX_EPOCH, &event, &Totals::default()) {
-                assert!(
-                    !line.chars().any(|c| c.is_control() || c == '\u{202e}'),
-                    "{line:?}"
-                );
+                assert!(!line.chars().any(|c| c.is_control() || c == '\u{202e}'), "{line:?}");
             }
         }
     }
@@ -376,55 +304,18 @@ mod tests {
 
     #[test]
     fn the_status_is_coloured_by_class() {
-        for (status, code) in [
-            (101, 32),
-            (204, 32),
-            (304, 36),
-            (404, 33),
-            (500, 31),
-            (999, 31),
-        ] {
-            let line = show(
-                COLOUR,
-                &exchange(ExchangeRecord {
-                    status: Some(status),
-                    ..record()
-                }),
-            );
-            assert!(
-                line.contains(&format!("\x1b[{code}m   {status}\x1b[0m")),
-                "{line:?}"
-            );
+        for (status, code) in [(101, 32), (204, 32), (304, 36), (404, 33), (500, 31), (999, 31)] {
+            let line = show(COLOUR, &exchange(ExchangeRecord { status: Some(status), ..record() }));
+            assert!(line.contains(&format!("\x1b[{code}m   {status}\x1b[0m")), "{line:?}");
         }
     }
 
     #[test]
     fn ready_shows_url_origin_and_a_code_only_on_a_terminal_with_room() {
-        assert_eq!(
-            show(PLAIN, &ready()),
-            "\n  https://a.example\n  → http://localhost:3000\n"
-        );
+        assert_eq!(show(PLAIN, &ready()), "\n  https://a.example\n  → http://localhost:3000\n");
         assert!(show(NARROW, &ready()).contains('█'));
-        assert!(
-            !show(
-                Lines {
-                    width: Some(20),
-                    ..NARROW
-                },
-                &ready()
-            )
-            .contains('█')
-        );
-        assert!(
-            !show(
-                Lines {
-                    qr: false,
-                    ..NARROW
-                },
-                &ready()
-            )
-            .contains('█')
-        );
+        assert!(!show(Lines { width: Some(20), ..NARROW }, &ready()).contains('█'));
+        assert!(!show(Lines { qr: false, ..NARROW }, &ready()).contains('█'));
     }
 
     #[test]
@@ -447,10 +338,6 @@ mod tests {
             "00:00:00  ○ closed: Ctrl-C (0 exchanges, 0 B in, 0 B out)",
         ];
         assert_eq!(shown, expected);
-        assert_eq!(
-            show(NARROW, &all_events()[1]),
-            "",
-            "the status line says `connecting`"
-        );
+        assert_eq!(show(NARROW, &all_events()[1]), "", "the status line says `connecting`");
     }
 }

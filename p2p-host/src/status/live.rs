@@ -26,11 +26,7 @@ enum Link {
 
 impl Situation {
     pub(super) fn new() -> Self {
-        Self {
-            link: Link::Connecting { attempt: 1 },
-            origin_down: None,
-            visitors: None,
-        }
+        Self { link: Link::Connecting { attempt: 1 }, origin_down: None, visitors: None }
     }
 
     pub(super) fn follow(&mut self, event: &Event, now: Instant) {
@@ -64,10 +60,7 @@ impl Situation {
             }
             Link::Online => Ink::Green.paint("● online", colour),
             Link::Waiting { until } => {
-                let left = until
-                    .saturating_duration_since(now)
-                    .as_millis()
-                    .div_ceil(1_000);
+                let left = until.saturating_duration_since(now).as_millis().div_ceil(1_000);
                 Ink::Yellow.paint(&format!("○ reconnecting in {left} s"), colour)
             }
             Link::Closing => Ink::Dim.paint("○ closing", colour),
@@ -96,10 +89,7 @@ mod tests {
     use crate::status::tests::ready;
 
     fn lost() -> Event {
-        Event::LinkLost {
-            reason: "silent".into(),
-            retry_in_ms: 2_000,
-        }
+        Event::LinkLost { reason: "silent".into(), retry_in_ms: 2_000 }
     }
 
     #[test]
@@ -116,28 +106,13 @@ mod tests {
         assert_eq!(start(&situation, now), "● online");
         situation.follow(&lost(), now);
         assert_eq!(start(&situation, now), "○ reconnecting in 2 s");
-        assert_eq!(
-            start(&situation, now + Duration::from_millis(1_100)),
-            "○ reconnecting in 1 s"
-        );
-        assert_eq!(
-            start(&situation, now + Duration::from_secs(9)),
-            "○ reconnecting in 0 s"
-        );
-        situation.follow(
-            &Event::Connecting {
-                edge: "e".into(),
-                attempt: 3,
-            },
-            now,
-        );
+        assert_eq!(start(&situation, now + Duration::from_millis(1_100)), "○ reconnecting in 1 s");
+        assert_eq!(start(&situation, now + Duration::from_secs(9)), "○ reconnecting in 0 s");
+        situation.follow(&Event::Connecting { edge: "e".into(), attempt: 3 }, now);
         assert_eq!(start(&situation, now), "○ reconnecting, attempt 3");
         situation.follow(&Event::Closing { reason: "x".into() }, now);
         assert_eq!(start(&situation, now), "○ closing");
-        let forever = Event::LinkLost {
-            reason: "x".into(),
-            retry_in_ms: u64::MAX,
-        };
+        let forever = Event::LinkLost { reason: "x".into(), retry_in_ms: u64::MAX };
         situation.follow(&forever, now);
         assert_eq!(start(&situation, now), "○ reconnecting in 3600 s");
     }
@@ -160,34 +135,14 @@ mod tests {
             "● online · 4096+ visitors · 128 exchanges · 1 WebSocket · 4.2 MB"
         );
         totals.open_upgrades = 0;
-        situation.follow(
-            &Event::Visitors {
-                active: 1,
-                total: 3,
-            },
-            now,
-        );
-        situation.follow(
-            &Event::OriginDown {
-                origin: "http://x".into(),
-            },
-            now,
-        );
+        situation.follow(&Event::Visitors { active: 1, total: 3 }, now);
+        situation.follow(&Event::OriginDown { origin: "http://x".into() }, now);
         assert_eq!(
             situation.line(&totals, now, false),
             "● online · ✗ nothing answers at http://x · 1 visitor · 128 exchanges · 4.2 MB"
         );
-        situation.follow(
-            &Event::OriginUp {
-                origin: "http://x".into(),
-            },
-            now,
-        );
+        situation.follow(&Event::OriginUp { origin: "http://x".into() }, now);
         assert!(!situation.line(&totals, now, false).contains('✗'));
-        assert!(
-            situation
-                .line(&totals, now, true)
-                .contains("\x1b[32m● online\x1b[0m")
-        );
+        assert!(situation.line(&totals, now, true).contains("\x1b[32m● online\x1b[0m"));
     }
 }

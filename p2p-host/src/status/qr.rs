@@ -14,17 +14,10 @@ pub(super) fn lines(url: &str, width: usize, colour: bool) -> Option<Vec<String>
     if colour {
         // Black on white whatever the terminal's own colours are.
         let image = image.build();
-        return Some(
-            image
-                .lines()
-                .map(|row| format!("\x1b[30;107m{row}\x1b[0m"))
-                .collect(),
-        );
+        return Some(image.lines().map(|row| format!("\x1b[30;107m{row}\x1b[0m")).collect());
     }
     // Without colours the polarity is the terminal's; most are dark, so light modules are drawn.
-    image
-        .dark_color(Dense1x2::Light)
-        .light_color(Dense1x2::Dark);
+    image.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark);
     Some(image.build().lines().map(str::to_owned).collect())
 }
 
@@ -41,10 +34,7 @@ mod tests {
     fn the_code_fits_the_width_it_was_allowed_or_is_left_out() {
         let rows = lines(URL, 80, false).expect("fits 80 columns");
         let width = rows[0].chars().count();
-        assert!(
-            rows.iter().all(|row| row.chars().count() == width),
-            "ragged: {rows:?}"
-        );
+        assert!(rows.iter().all(|row| row.chars().count() == width), "ragged: {rows:?}");
         assert!(rows.len() <= 24, "{} rows", rows.len());
         assert!(lines(URL, width, false).is_some(), "exact fit");
         assert!(lines(URL, width - 1, false).is_none(), "one column short");
@@ -53,16 +43,8 @@ mod tests {
     #[test]
     fn the_quiet_zone_is_light() {
         let plain = lines(URL, 80, false).expect("fits");
-        assert!(
-            plain[0].chars().all(|c| c == '█'),
-            "drawn on dark terminals: {}",
-            plain[0]
-        );
+        assert!(plain[0].chars().all(|c| c == '█'), "drawn on dark terminals: {}", plain[0]);
         let coloured = lines(URL, 80, true).expect("fits");
-        assert!(
-            coloured[0].starts_with("\x1b[30;107m "),
-            "blank on white: {}",
-            coloured[0]
-        );
+        assert!(coloured[0].starts_with("\x1b[30;107m "), "blank on white: {}", coloured[0]);
     }
 }

@@ -33,11 +33,7 @@ impl Queue {
     /// not all survive.
     pub(super) fn new(capacity: usize) -> Self {
         debug_assert!(capacity > KINDS);
-        Self {
-            entries: VecDeque::new(),
-            capacity,
-            dropped: 0,
-        }
+        Self { entries: VecDeque::new(), capacity, dropped: 0 }
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
@@ -61,10 +57,7 @@ impl Queue {
     }
 
     fn make_room(&mut self, next: &Event) {
-        let droppable = self
-            .entries
-            .iter()
-            .position(|entry| entry.event.is_droppable());
+        let droppable = self.entries.iter().position(|entry| entry.event.is_droppable());
         let victim = droppable
             .or_else(|| self.overtaken(next, false))
             .or_else(|| self.overtaken(next, true));
@@ -103,10 +96,7 @@ mod tests {
     use crate::status::tests::{all_events, record};
 
     fn push(queue: &mut Queue, event: Event) {
-        queue.push(Entry {
-            at: SystemTime::UNIX_EPOCH,
-            event,
-        });
+        queue.push(Entry { at: SystemTime::UNIX_EPOCH, event });
     }
 
     fn visitors(active: u32) -> Event {
@@ -114,9 +104,7 @@ mod tests {
     }
 
     fn notice(number: usize) -> Event {
-        Event::Notice {
-            message: number.to_string(),
-        }
+        Event::Notice { message: number.to_string() }
     }
 
     #[test]
@@ -126,12 +114,7 @@ mod tests {
             push(&mut queue, Event::Exchange(record()));
         }
         push(&mut queue, visitors(1));
-        push(
-            &mut queue,
-            Event::Closing {
-                reason: "Ctrl-C".into(),
-            },
-        );
+        push(&mut queue, Event::Closing { reason: "Ctrl-C".into() });
         let (entries, dropped) = queue.take();
         assert_eq!(entries.len(), 20);
         assert_eq!(dropped, 32, "30 came too late, 2 made room");
@@ -168,10 +151,7 @@ mod tests {
             let (entries, _) = queue.take();
             assert!(entries.len() <= KINDS + 1);
             for event in kinds.iter().filter(|event| !event.is_droppable()) {
-                assert!(
-                    entries.iter().any(|entry| entry.event == *event),
-                    "{flood:?}: {event:?}"
-                );
+                assert!(entries.iter().any(|entry| entry.event == *event), "{flood:?}: {event:?}");
             }
         }
     }

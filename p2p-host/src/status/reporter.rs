@@ -76,18 +76,11 @@ impl Options {
         let style = if json {
             Style::Json
         } else if io::stdout().is_terminal() && !dumb {
-            Style::Live {
-                colour: wants_colour(),
-            }
+            Style::Live { colour: wants_colour() }
         } else {
             Style::Plain
         };
-        Self {
-            style,
-            qr,
-            log_query,
-            terminal,
-        }
+        Self { style, qr, log_query, terminal }
     }
 
     pub(super) fn colour(&self) -> bool {
@@ -98,10 +91,7 @@ impl Options {
 impl Default for Terminal {
     /// Width unknown, times in UTC.
     fn default() -> Self {
-        Self {
-            width: || None,
-            utc_offset: |_| 0,
-        }
+        Self { width: || None, utc_offset: |_| 0 }
     }
 }
 
@@ -137,31 +127,19 @@ impl Reporter {
         let (done, finished) = watch::channel(());
         let tick = matches!(options.style, Style::Live { .. }).then_some(TICK);
         let worker = Arc::clone(&shared);
-        thread::Builder::new()
-            .name("wingman-status".into())
-            .spawn(move || {
-                write_down(&worker, view, tick);
-                drop(done);
-            })?;
-        let handle = Handle {
-            shared,
-            finished,
-            bar,
-            log_query: options.log_query,
-        };
-        Ok(Self {
-            handle: Arc::new(handle),
-        })
+        thread::Builder::new().name("wingman-status".into()).spawn(move || {
+            write_down(&worker, view, tick);
+            drop(done);
+        })?;
+        let handle = Handle { shared, finished, bar, log_query: options.log_query };
+        Ok(Self { handle: Arc::new(handle) })
     }
 
     /// Takes note of an event. Never blocks on the output. After [`Reporter::finish`] it does
     /// nothing.
     pub fn report(&self, mut event: Event) {
         event.scrub(self.handle.log_query);
-        let entry = Entry {
-            at: SystemTime::now(),
-            event,
-        };
+        let entry = Entry { at: SystemTime::now(), event };
         let mut state = self.handle.shared.state.lock();
         if state.closed {
             return;
@@ -175,20 +153,13 @@ impl Reporter {
     /// The numbers so far; they include exchanges whose line was dropped.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.handle
-            .shared
-            .state
-            .lock()
-            .counter
-            .totals(Instant::now())
+        self.handle.shared.state.lock().counter.totals(Instant::now())
     }
 
     /// A writer for the log of this process.
     #[must_use]
     pub fn log_writer(&self) -> LogWriter {
-        LogWriter {
-            bar: self.handle.bar.clone(),
-        }
+        LogWriter { bar: self.handle.bar.clone() }
     }
 
     /// Writes what is queued and removes the status line. Gives up after two seconds: nobody may
@@ -198,10 +169,7 @@ impl Reporter {
         let mut finished = self.handle.finished.clone();
         // The thread never sends: it drops its end when it is done, or dies.
         let written = async { while finished.changed().await.is_ok() {} };
-        if tokio::time::timeout(FINISH_DEADLINE, written)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(FINISH_DEADLINE, written).await.is_err() {
             tracing::debug!("nobody reads stdout; the last events were not written");
         }
     }

@@ -36,14 +36,8 @@ pub(super) fn all_events() -> Vec<Event> {
     let origin = || "http://localhost:3000".to_owned();
     vec![
         ready(),
-        Event::Connecting {
-            edge: "https://example".into(),
-            attempt: 2,
-        },
-        Event::LinkLost {
-            reason: "silent".into(),
-            retry_in_ms: 200,
-        },
+        Event::Connecting { edge: "https://example".into(), attempt: 2 },
+        Event::LinkLost { reason: "silent".into(), retry_in_ms: 200 },
         Event::OriginDown { origin: origin() },
         Event::OriginUp { origin: origin() },
         Event::Upgraded(Upgraded {
@@ -52,19 +46,10 @@ pub(super) fn all_events() -> Vec<Event> {
             visitor: "v1".into(),
         }),
         Event::Exchange(record()),
-        Event::Visitors {
-            active: 2,
-            total: 9,
-        },
-        Event::Notice {
-            message: "hello".into(),
-        },
-        Event::Warning {
-            message: "careful".into(),
-        },
+        Event::Visitors { active: 2, total: 9 },
+        Event::Notice { message: "hello".into() },
+        Event::Warning { message: "careful".into() },
         Event::Dropped { lines: 5 },
-        Event::Closing {
-            reason: "Ctrl-C".into(),
-        },
+        Event::Closing { reason: "Ctrl-C".into() },
     ]
 }

@@ -74,12 +74,7 @@ pub(super) fn clock(at: SystemTime, utc_offset: i32) -> String {
     let since_epoch = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let local = i64::try_from(since_epoch).unwrap_or_default() + i64::from(utc_offset);
     let of_day = local.rem_euclid(86_400);
-    format!(
-        "{:02}:{:02}:{:02}",
-        of_day / 3_600,
-        of_day % 3_600 / 60,
-        of_day % 60
-    )
+    format!("{:02}:{:02}:{:02}", of_day / 3_600, of_day % 3_600 / 60, of_day % 60)
 }
 
 /// `one` or `many` after its number: `1 visitor`, `2 visitors`.

@@ -34,12 +34,7 @@ pub(super) struct Counter {
 
 impl Counter {
     pub(super) fn new() -> Self {
-        Self {
-            totals: Totals::default(),
-            seen: HashMap::new(),
-            overflowed: None,
-            swept: None,
-        }
+        Self { totals: Totals::default(), seen: HashMap::new(), overflowed: None, swept: None }
     }
 
     pub(super) fn count(&mut self, event: &Event, now: Instant) {
@@ -88,10 +83,7 @@ impl Counter {
     /// Forgets visitors who left. At most once a second: with a full map every new label asks for
     /// it, and visitors choose how many labels there are.
     fn sweep(&mut self, now: Instant) {
-        if self
-            .swept
-            .is_some_and(|last| now.duration_since(last) < SWEEP_PERIOD)
-        {
+        if self.swept.is_some_and(|last| now.duration_since(last) < SWEEP_PERIOD) {
             return;
         }
         self.swept = Some(now);
@@ -130,16 +122,8 @@ mod tests {
         let totals = counter.totals(start + Duration::from_secs(299));
         assert_eq!((totals.visitors, totals.exchanges), (2, 3));
         assert_eq!((totals.bytes_in, totals.bytes_out), (9, 120));
-        assert_eq!(
-            counter.totals(start + Duration::from_secs(301)).visitors,
-            1,
-            "b left"
-        );
-        assert_eq!(
-            counter.totals(start + Duration::from_secs(401)).visitors,
-            0,
-            "a left"
-        );
+        assert_eq!(counter.totals(start + Duration::from_secs(301)).visitors, 1, "b left");
+        assert_eq!(counter.totals(start + Duration::from_secs(401)).visitors, 0, "a left");
     }
 
     #[test]
@@ -151,15 +135,8 @@ mod tests {
         }
         assert_eq!(counter.seen.len(), MAX_VISITORS);
         let full = counter.totals(start + Duration::from_secs(2));
-        assert_eq!(
-            (full.visitors, full.visitors_overflow),
-            (MAX_VISITORS as u64, true)
-        );
-        assert_eq!(
-            full.exchanges,
-            MAX_VISITORS as u64 + 10,
-            "exchanges count all the same"
-        );
+        assert_eq!((full.visitors, full.visitors_overflow), (MAX_VISITORS as u64, true));
+        assert_eq!(full.exchanges, MAX_VISITORS as u64 + 10, "exchanges count all the same");
         let later = start + RECENT + Duration::from_secs(2);
         counter.count(&by("new"), later);
         let after = counter.totals(later);
@@ -179,10 +156,7 @@ mod tests {
             now,
         );
         assert_eq!(counter.totals(now).open_upgrades, 1);
-        let closed = Event::Exchange(ExchangeRecord {
-            upgraded: true,
-            ..record()
-        });
+        let closed = Event::Exchange(ExchangeRecord { upgraded: true, ..record() });
         counter.count(&closed, now);
         counter.count(&closed, now);
         assert_eq!(counter.totals(now).open_upgrades, 0, "never below zero");

@@ -42,17 +42,10 @@ impl View {
                 let style = ProgressStyle::with_template("{wide_msg}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner());
                 bar.set_style(style);
-                Output::Live {
-                    bar: bar.clone(),
-                    pending: Vec::new(),
-                }
+                Output::Live { bar: bar.clone(), pending: Vec::new() }
             }
         };
-        Self {
-            output,
-            options,
-            situation: Situation::new(),
-        }
+        Self { output, options, situation: Situation::new() }
     }
 
     pub(super) fn show(&mut self, entry: Entry, totals: &Totals) {
@@ -74,13 +67,7 @@ impl View {
     }
 
     pub(super) fn show_dropped(&mut self, lines: u64, totals: &Totals) {
-        self.show(
-            Entry {
-                at: SystemTime::now(),
-                event: Event::Dropped { lines },
-            },
-            totals,
-        );
+        self.show(Entry { at: SystemTime::now(), event: Event::Dropped { lines } }, totals);
     }
 
     /// Brings the status line up to date and everything written to the reader.

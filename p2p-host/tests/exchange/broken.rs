@@ -17,11 +17,7 @@ use crate::origin::*;
 const SHORT: Duration = Duration::from_millis(300);
 
 fn short() -> Options {
-    Options {
-        head_deadline: Some(SHORT),
-        protocol: Protocol::Http1,
-        ..Options::default()
-    }
+    Options { head_deadline: Some(SHORT), protocol: Protocol::Http1, ..Options::default() }
 }
 
 #[tokio::test]
@@ -31,16 +27,10 @@ async fn a_closed_port_refuses() {
     drop(listener);
     let service = service(&port.to_string(), Options::default());
     let probe = service.client().probe().await.expect_err("refused");
-    assert_eq!(
-        probe.to_string(),
-        format!("nothing listens on localhost:{port}")
-    );
+    assert_eq!(probe.to_string(), format!("nothing listens on localhost:{port}"));
     let error = failure(&service, get("/")).await;
     assert!(
-        matches!(
-            error,
-            ExchangeError::OriginRefused(ConnectError::Refused { .. })
-        ),
+        matches!(error, ExchangeError::OriginRefused(ConnectError::Refused { .. })),
         "{error:?}"
     );
     assert_eq!(error.blame(), Blame::Origin);
@@ -80,10 +70,7 @@ async fn garbage_is_invalid() {
     ] {
         let origin = Origin::closing(garbage).await;
         let error = failure(&origin.service(), get("/")).await;
-        assert!(
-            matches!(error, ExchangeError::OriginInvalid(_)),
-            "{garbage:?}: {error:?}"
-        );
+        assert!(matches!(error, ExchangeError::OriginInvalid(_)), "{garbage:?}: {error:?}");
     }
 }
 
@@ -95,10 +82,7 @@ async fn an_endless_head_is_invalid() {
         let origin = Origin::closing(format!("HTTP/1.1 200 OK\r\n{head}\r\n")).await;
         let error = failure(&origin.service(), get("/")).await;
         assert!(
-            matches!(
-                error,
-                ExchangeError::OriginInvalid(InvalidAnswer::Malformed(_))
-            ),
+            matches!(error, ExchangeError::OriginInvalid(InvalidAnswer::Malformed(_))),
             "{error:?}"
         );
     }
@@ -109,29 +93,18 @@ async fn content_that_breaks_off_is_an_error() {
     for (answer, malformed) in [
         ("Content-Length: 10\r\n\r\nhalf", false),
         ("Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", false),
-        (
-            "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n",
-            true,
-        ),
+        ("Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nzz\r\n", true),
     ] {
         let origin = Origin::closing(format!("HTTP/1.1 200 OK\r\n{answer}")).await;
-        let response = soon(origin.service().call(get("/")))
-            .await
-            .expect("response");
+        let response = soon(origin.service().call(get("/"))).await.expect("response");
         let mut content = response.into_body();
         let first = soon(content.frame()).await.expect("frame").expect("data");
         assert_eq!(first.into_data().expect("data"), "half");
-        let error = soon(content.frame())
-            .await
-            .expect("frame")
-            .expect_err("broken");
+        let error = soon(content.frame()).await.expect("frame").expect_err("broken");
         let error = classify_body_error(error);
         match malformed {
             false => assert!(matches!(error, ExchangeError::OriginCut(_)), "{error:?}"),
-            true => assert!(
-                matches!(error, ExchangeError::OriginInvalid(_)),
-                "{error:?}"
-            ),
+            true => assert!(matches!(error, ExchangeError::OriginInvalid(_)), "{error:?}"),
         }
     }
 }
@@ -140,27 +113,15 @@ async fn content_that_breaks_off_is_an_error() {
 async fn a_reset_amid_content_is_an_error() {
     let origin = Origin::new(|mut stream, _| async move {
         read_head(&mut stream).await;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf")
-            .await
-            .expect("write");
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf").await.expect("write");
         tokio::time::sleep(Duration::from_millis(50)).await;
         // Closing with no linger sends RST.
-        socket2::SockRef::from(&stream)
-            .set_linger(Some(Duration::ZERO))
-            .expect("linger");
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("linger");
     })
     .await;
-    let response = soon(origin.service().call(get("/")))
-        .await
-        .expect("response");
-    let error = soon(response.into_body().collect())
-        .await
-        .expect_err("no clean end");
-    assert!(matches!(
-        classify_body_error(error),
-        ExchangeError::OriginCut(_)
-    ));
+    let response = soon(origin.service().call(get("/"))).await.expect("response");
+    let error = soon(response.into_body().collect()).await.expect_err("no clean end");
+    assert!(matches!(classify_body_error(error), ExchangeError::OriginCut(_)));
 }
 
 #[tokio::test]
@@ -172,10 +133,7 @@ async fn silence_runs_into_the_deadline() {
     .await;
     for request in [get("/"), post("x")] {
         let error = failure(&origin.service_with(short()), request).await;
-        assert!(
-            matches!(error, ExchangeError::OriginTimeout { after: SHORT }),
-            "{error:?}"
-        );
+        assert!(matches!(error, ExchangeError::OriginTimeout { after: SHORT }), "{error:?}");
     }
 }
 
@@ -186,10 +144,7 @@ async fn an_upload_may_take_longer_than_the_deadline() {
         let (mut read, mut write) = stream.split();
         let mut sink = tokio::io::sink();
         let _ = tokio::time::timeout(SHORT * 3, tokio::io::copy(&mut read, &mut sink)).await;
-        write
-            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
-            .await
-            .expect("write");
+        write.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("write");
     })
     .await;
     let service = origin.service_with(short());
@@ -197,18 +152,13 @@ async fn an_upload_may_take_longer_than_the_deadline() {
     let (sender, content) = Content::stream();
     let feed = tokio::spawn(async move {
         for _ in 0..4 {
-            sender
-                .send(Ok(Frame::data(Bytes::from_static(b"x"))))
-                .await
-                .expect("send");
+            sender.send(Ok(Frame::data(Bytes::from_static(b"x")))).await.expect("send");
             tokio::time::sleep(SHORT / 3).await;
         }
         tokio::time::sleep(SHORT * 2).await;
         drop(sender);
     });
-    let response = soon(service.call(request("POST", "/", content)))
-        .await
-        .expect("response");
+    let response = soon(service.call(request("POST", "/", content))).await.expect("response");
     assert_eq!(response.status(), 204);
     feed.abort();
 }
@@ -226,10 +176,7 @@ async fn an_origin_that_takes_nothing_more_is_silent() {
         while sender.send(Ok(Frame::data(piece.clone()))).await.is_ok() {}
     });
     let error = failure(&origin.service_with(short()), request("POST", "/", content)).await;
-    assert!(
-        matches!(error, ExchangeError::OriginTimeout { .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, ExchangeError::OriginTimeout { .. }), "{error:?}");
     soon(feed).await.expect("the content was dropped");
 }
 
@@ -237,15 +184,10 @@ async fn an_origin_that_takes_nothing_more_is_silent() {
 async fn a_length_without_content_never_reaches_the_origin() {
     let origin = Origin::keeping("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let mut request = request("POST", "/", Content::Empty);
-    request
-        .headers_mut()
-        .insert("content-length", "5".parse().expect("value"));
+    request.headers_mut().insert("content-length", "5".parse().expect("value"));
     let error = failure(&origin.service(), request).await;
     assert!(
-        matches!(
-            error,
-            ExchangeError::RequestInvalid(InvalidRequest::ContentLength)
-        ),
+        matches!(error, ExchangeError::RequestInvalid(InvalidRequest::ContentLength)),
         "{error:?}"
     );
     assert_eq!(origin.connections(), 0);

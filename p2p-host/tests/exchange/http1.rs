@@ -18,10 +18,7 @@ async fn names_are_rewritten_both_ways() {
         let sender = sender.lock().expect("lock").take();
         async move {
             let head = read_head(&mut stream).await;
-            let host = head
-                .lines()
-                .find_map(|line| line.strip_prefix("host: "))
-                .expect("host");
+            let host = head.lines().find_map(|line| line.strip_prefix("host: ")).expect("host");
             let answer = format!(
                 "HTTP/1.1 302 Found\r\nLocation: http://{host}/next\r\nContent-Length: 0\r\n\
                  Set-Cookie: a=b; Domain=localhost; Path=/\r\nSet-Cookie: c=d\r\n\r\n"
@@ -35,35 +32,18 @@ async fn names_are_rewritten_both_ways() {
     .await;
     let service = origin.service();
     let mut request = get("/a?b=c");
-    request
-        .headers_mut()
-        .insert("origin", "https://abc.wingman.dev".parse().expect("value"));
-    request.headers_mut().insert(
-        "x-forwarded-host",
-        "abc.wingman.dev".parse().expect("value"),
-    );
+    request.headers_mut().insert("origin", "https://abc.wingman.dev".parse().expect("value"));
+    request.headers_mut().insert("x-forwarded-host", "abc.wingman.dev".parse().expect("value"));
     let response = soon(service.call(request)).await.expect("response");
-    assert_eq!(
-        response.headers()["location"],
-        "https://abc.wingman.dev/next"
-    );
+    assert_eq!(response.headers()["location"], "https://abc.wingman.dev/next");
     let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=b; Path=/", "c=d"]);
     let head = head.await.expect("head");
     let port = origin.address.port();
     assert!(head.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{head}");
-    assert!(
-        head.contains(&format!("host: localhost:{port}\r\n")),
-        "{head}"
-    );
-    assert!(
-        head.contains(&format!("origin: http://localhost:{port}\r\n")),
-        "{head}"
-    );
-    assert!(
-        head.contains("x-forwarded-host: abc.wingman.dev\r\n"),
-        "{head}"
-    );
+    assert!(head.contains(&format!("host: localhost:{port}\r\n")), "{head}");
+    assert!(head.contains(&format!("origin: http://localhost:{port}\r\n")), "{head}");
+    assert!(head.contains("x-forwarded-host: abc.wingman.dev\r\n"), "{head}");
 }
 
 #[tokio::test]
@@ -93,16 +73,11 @@ async fn large_heads_pass() {
         head.push_str(&format!("X-Many: {number}\r\n"));
     }
     let origin = Origin::closing(head + "\r\n").await;
-    let response = soon(origin.service().call(get("/")))
-        .await
-        .expect("response");
+    let response = soon(origin.service().call(get("/"))).await.expect("response");
     assert_eq!(response.headers()["x-large-19"].len(), value.len());
     let many: Vec<_> = response.headers().get_all("x-many").iter().collect();
     assert_eq!(many.len(), 300);
-    assert_eq!(
-        (many[0].as_bytes(), many[299].as_bytes()),
-        (&b"0"[..], &b"299"[..])
-    );
+    assert_eq!((many[0].as_bytes(), many[299].as_bytes()), (&b"0"[..], &b"299"[..]));
 }
 
 #[tokio::test]
@@ -115,23 +90,14 @@ async fn early_hints_come_before_the_response() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut request = get("/");
     let log = Arc::clone(&seen);
-    request
-        .extensions_mut()
-        .insert(OnInformational::new(move |status, headers| {
-            let link = headers
-                .get("link")
-                .map(|value| value.to_str().expect("text").to_owned());
-            log.lock().expect("lock").push((status.as_u16(), link));
-        }));
-    let response = soon(origin.service().call(request))
-        .await
-        .expect("response");
+    request.extensions_mut().insert(OnInformational::new(move |status, headers| {
+        let link = headers.get("link").map(|value| value.to_str().expect("text").to_owned());
+        log.lock().expect("lock").push((status.as_u16(), link));
+    }));
+    let response = soon(origin.service().call(request)).await.expect("response");
     assert_eq!(response.status(), 200);
     let seen = seen.lock().expect("lock");
-    assert_eq!(
-        *seen,
-        [(103, Some("</a.css>; rel=preload".to_owned())), (102, None)]
-    );
+    assert_eq!(*seen, [(103, Some("</a.css>; rel=preload".to_owned())), (102, None)]);
 }
 
 #[tokio::test]
@@ -143,9 +109,7 @@ async fn endless_interim_responses_are_cut_off() {
     let counter = Arc::clone(&count);
     let callback = OnInformational::new(move |_, _| *counter.lock().expect("lock") += 1);
     request.extensions_mut().insert(callback);
-    let response = soon(origin.service().call(request))
-        .await
-        .expect("response");
+    let response = soon(origin.service().call(request)).await.expect("response");
     assert_eq!(response.status(), 204);
     assert_eq!(*count.lock().expect("lock"), 32);
 }
@@ -153,36 +117,19 @@ async fn endless_interim_responses_are_cut_off() {
 #[tokio::test]
 async fn responses_without_content_end_at_once() {
     for (method, answer, status) in [
-        (
-            "HEAD",
-            "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
-            200,
-        ),
-        (
-            "HEAD",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            200,
-        ),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", 200),
+        ("HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 200),
         ("GET", "HTTP/1.1 204 No Content\r\n\r\n", 204),
-        (
-            "GET",
-            "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nETag: \"a\"\r\n\r\n",
-            304,
-        ),
+        ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nETag: \"a\"\r\n\r\n", 304),
     ] {
         let origin = Origin::keeping(answer).await;
         let service = origin.service();
         for _ in 0..2 {
-            let response = soon(service.call(request(method, "/", Content::Empty)))
-                .await
-                .expect("response");
+            let response =
+                soon(service.call(request(method, "/", Content::Empty))).await.expect("response");
             assert_eq!(response.status(), status, "{answer}");
             let length = response.headers().get("content-length").cloned();
-            assert_eq!(
-                length.is_some(),
-                answer.contains("Content-Length"),
-                "{answer}"
-            );
+            assert_eq!(length.is_some(), answer.contains("Content-Length"), "{answer}");
             assert_eq!(soon(text(response)).await, "", "{answer}");
         }
     }
@@ -192,9 +139,7 @@ async fn responses_without_content_end_at_once() {
 async fn content_may_end_with_the_connection() {
     for version in ["1.0", "1.1"] {
         let origin = Origin::closing(format!("HTTP/{version} 200 OK\r\n\r\nto the end")).await;
-        let response = soon(origin.service().call(get("/")))
-            .await
-            .expect("response");
+        let response = soon(origin.service().call(get("/"))).await.expect("response");
         assert_eq!(soon(text(response)).await, "to the end");
     }
 }
@@ -205,9 +150,7 @@ async fn old_syntax_is_repaired() {
         "HTTP/1.1 200 OK\r\nX-Fold: one\r\n  two\r\nX-Space : three\r\nContent-Length: 0\r\n\r\n",
     )
     .await;
-    let response = soon(origin.service().call(get("/")))
-        .await
-        .expect("response");
+    let response = soon(origin.service().call(get("/"))).await.expect("response");
     assert_eq!(response.headers()["x-fold"], "one two");
     assert_eq!(response.headers()["x-space"], "three");
 }
@@ -219,9 +162,7 @@ async fn response_trailers_pass() {
          2\r\nok\r\n0\r\nX-Sum: 42\r\n\r\n",
     )
     .await;
-    let response = soon(origin.service().call(get("/")))
-        .await
-        .expect("response");
+    let response = soon(origin.service().call(get("/"))).await.expect("response");
     assert!(!response.headers().contains_key("transfer-encoding"));
     let content = soon(response.into_body().collect()).await.expect("content");
     assert_eq!(content.trailers().expect("trailers")["x-sum"], "42");

@@ -19,17 +19,9 @@ type Frames = futures_util::stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>,
 pub(crate) async fn answer(
     request: http::Request<hyper::body::Incoming>,
 ) -> Result<Response<StreamBody<Frames>>, hyper::Error> {
-    let asked = format!(
-        "{:?} {} {}",
-        request.version(),
-        request.method(),
-        request.uri()
-    );
+    let asked = format!("{:?} {} {}", request.version(), request.method(), request.uri());
     let sent = request.into_body().collect().await?;
-    let sum = sent
-        .trailers()
-        .and_then(|trailers| trailers.get("x-sum"))
-        .cloned();
+    let sum = sent.trailers().and_then(|trailers| trailers.get("x-sum")).cloned();
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     if let Some(sum) = sum {
@@ -48,9 +40,7 @@ pub(crate) async fn answer(
 
 async fn serve_http2(stream: TcpStream, _: usize) {
     let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    let _ = builder
-        .serve_connection(TokioIo::new(stream), service_fn(answer))
-        .await;
+    let _ = builder.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
 
 /// Serves both versions, as told by the client's first bytes.
@@ -68,9 +58,7 @@ async fn serve_both(stream: TcpStream, number: usize) {
         serve_http2(stream, number).await;
     } else {
         let builder = hyper::server::conn::http1::Builder::new();
-        let _ = builder
-            .serve_connection(TokioIo::new(stream), service_fn(answer))
-            .await;
+        let _ = builder.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
     }
 }
 
@@ -98,22 +86,13 @@ async fn an_http2_origin_is_recognized() {
 #[tokio::test]
 async fn request_trailers_pass() {
     let origin = Origin::new(serve_http2).await;
-    let service = origin.service_with(Options {
-        protocol: Protocol::H2c,
-        ..Options::default()
-    });
+    let service = origin.service_with(Options { protocol: Protocol::H2c, ..Options::default() });
     let (sender, content) = Content::stream();
     let exchange = tokio::spawn(async move { service.call(request("POST", "/", content)).await });
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", HeaderValue::from_static("42"));
-    sender
-        .send(Ok(Frame::data(Bytes::from_static(b"x"))))
-        .await
-        .expect("send");
-    sender
-        .send(Ok(Frame::trailers(trailers)))
-        .await
-        .expect("send");
+    sender.send(Ok(Frame::data(Bytes::from_static(b"x")))).await.expect("send");
+    sender.send(Ok(Frame::trailers(trailers))).await.expect("send");
     drop(sender);
     let response = soon(exchange).await.expect("task").expect("response");
     let content = soon(response.into_body().collect()).await.expect("content");
@@ -128,10 +107,7 @@ async fn grpc_goes_by_http2_and_the_rest_by_http1() {
     let plain = soon(service.call(get("/"))).await.expect("response");
     assert!(text(plain).await.starts_with("HTTP/1.1 GET"));
     let mut call = post("hello");
-    call.headers_mut().insert(
-        "content-type",
-        HeaderValue::from_static("application/grpc+proto"),
-    );
+    call.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc+proto"));
     let called = soon(service.call(call)).await.expect("response");
     assert!(text(called).await.starts_with("HTTP/2.0 POST"));
 }
@@ -147,10 +123,7 @@ async fn a_new_connection_follows_a_closed_one() {
         }
     })
     .await;
-    let service = origin.service_with(Options {
-        protocol: Protocol::H2c,
-        ..Options::default()
-    });
+    let service = origin.service_with(Options { protocol: Protocol::H2c, ..Options::default() });
     soon(service.call(get("/"))).await.expect("first");
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     soon(service.call(post("x"))).await.expect("second");
@@ -160,33 +133,19 @@ async fn a_new_connection_follows_a_closed_one() {
 #[tokio::test]
 async fn broken_off_content_is_the_visitors_fault() {
     let origin = Origin::new(serve_http2).await;
-    let service = origin.service_with(Options {
-        protocol: Protocol::H2c,
-        ..Options::default()
-    });
+    let service = origin.service_with(Options { protocol: Protocol::H2c, ..Options::default() });
     let (sender, content) = Content::stream();
     let exchange =
         tokio::spawn(async move { failure(&service, request("POST", "/", content)).await });
     sender.send(Err("visitor gone".into())).await.expect("send");
     let error = exchange.await.expect("task");
-    assert_eq!(
-        error.blame(),
-        wingman_host::exchange::Blame::Visitor,
-        "{error:?}"
-    );
+    assert_eq!(error.blame(), wingman_host::exchange::Blame::Visitor, "{error:?}");
 }
 
 #[tokio::test]
 async fn an_origin_of_http1_is_no_http2_origin() {
     let origin = Origin::closing("HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    let service = origin.service_with(Options {
-        protocol: Protocol::H2c,
-        ..Options::default()
-    });
+    let service = origin.service_with(Options { protocol: Protocol::H2c, ..Options::default() });
     let error = failure(&service, get("/")).await;
-    assert_eq!(
-        error.blame(),
-        wingman_host::exchange::Blame::Origin,
-        "{error:?}"
-    );
+    assert_eq!(error.blame(), wingman_host::exchange::Blame::Origin, "{error:?}");
 }

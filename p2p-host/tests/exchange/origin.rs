@@ -12,11 +12,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use wingman_host::exchange::{ExchangeError, HostHeader, Public, Service};
+use wingman_host::exchange::{ExchangeError, HostHeader, OriginContent, Public, Service};
 use wingman_host::origin::{Client, Options, Scheme};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -53,10 +52,7 @@ impl Origin {
                 tokio::spawn(script(stream, number));
             }
         });
-        Self {
-            address,
-            connections,
-        }
+        Self { address, connections }
     }
 
     /// Answers every request on a connection with the same bytes, and closes where they end.
@@ -155,16 +151,10 @@ impl Body for Content {
 }
 
 pub(crate) fn request(method: &str, target: &str, content: Content) -> Request<Content> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(target)
-        .body(content)
-        .expect("request");
+    let mut request = Request::builder().method(method).uri(target).body(content).expect("request");
     let authority = HeaderValue::from_static("abc.wingman.dev");
     request.headers_mut().insert("host", authority.clone());
-    request
-        .extensions_mut()
-        .insert(Public::new(Scheme::Https, authority));
+    request.extensions_mut().insert(Public::new(Scheme::Https, authority));
     request
 }
 
@@ -173,21 +163,12 @@ pub(crate) fn get(target: &str) -> Request<Content> {
 }
 
 pub(crate) fn post(content: &'static str) -> Request<Content> {
-    request(
-        "POST",
-        "/",
-        Content::Whole(Some(Bytes::from_static(content.as_bytes()))),
-    )
+    request("POST", "/", Content::Whole(Some(Bytes::from_static(content.as_bytes()))))
 }
 
 /// The whole content, as text.
-pub(crate) async fn text(response: Response<Incoming>) -> String {
-    let content = response
-        .into_body()
-        .collect()
-        .await
-        .expect("content")
-        .to_bytes();
+pub(crate) async fn text(response: Response<OriginContent>) -> String {
+    let content = response.into_body().collect().await.expect("content").to_bytes();
     String::from_utf8_lossy(&content).into_owned()
 }
 
@@ -204,7 +185,5 @@ pub(crate) async fn failure(
 
 /// Fails instead of hanging.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future)
-        .await
-        .expect("in time")
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
 }

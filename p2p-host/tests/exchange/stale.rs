@@ -38,50 +38,27 @@ async fn dying() -> (Origin, Arc<AtomicUsize>) {
 }
 
 fn http1() -> Options {
-    Options {
-        protocol: Protocol::Http1,
-        ..Options::default()
-    }
+    Options { protocol: Protocol::Http1, ..Options::default() }
 }
 
 #[tokio::test]
 async fn a_get_is_sent_again() {
     let (origin, requests) = dying().await;
     let service = origin.service_with(http1());
-    assert_eq!(
-        text(service.call(get("/1")).await.expect("first")).await,
-        "ok"
-    );
+    assert_eq!(text(service.call(get("/1")).await.expect("first")).await, "ok");
     // At once: the connection is not trusted yet.
-    assert_eq!(
-        text(soon(service.call(get("/2"))).await.expect("second")).await,
-        "ok"
-    );
+    assert_eq!(text(soon(service.call(get("/2"))).await.expect("second")).await, "ok");
     assert_eq!(origin.connections(), 2);
-    assert_eq!(
-        requests.load(Ordering::SeqCst),
-        3,
-        "one was sent twice, which a GET allows"
-    );
+    assert_eq!(requests.load(Ordering::SeqCst), 3, "one was sent twice, which a GET allows");
 }
 
 #[tokio::test]
 async fn a_post_waits_for_no_dying_connection() {
     let (origin, requests) = dying().await;
     let service = origin.service_with(http1());
-    assert_eq!(
-        text(service.call(get("/1")).await.expect("first")).await,
-        "ok"
-    );
-    assert_eq!(
-        text(soon(service.call(post())).await.expect("second")).await,
-        "ok"
-    );
-    assert_eq!(
-        origin.connections(),
-        2,
-        "not on the connection that had just served"
-    );
+    assert_eq!(text(service.call(get("/1")).await.expect("first")).await, "ok");
+    assert_eq!(text(soon(service.call(post())).await.expect("second")).await, "ok");
+    assert_eq!(origin.connections(), 2, "not on the connection that had just served");
     assert_eq!(requests.load(Ordering::SeqCst), 2, "and not twice");
 }
 
@@ -126,9 +103,6 @@ async fn a_restarted_origin_is_found() {
         stream.write_all(OK).await.expect("write");
     })
     .await;
-    assert_eq!(
-        text(soon(service.call(get("/"))).await.expect("second")).await,
-        "ok"
-    );
+    assert_eq!(text(soon(service.call(get("/"))).await.expect("second")).await, "ok");
     assert_eq!(second.connections(), 0, "the kept connection still serves");
 }

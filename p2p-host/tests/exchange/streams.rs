@@ -32,30 +32,19 @@ async fn content_is_chunked_and_has_trailers() {
         let head = read_head(&mut stream).await;
         let content = read_until(&mut stream, "0\r\nx-sum: 42\r\n\r\n").await;
         assert!(head.contains("transfer-encoding: chunked"), "{head}");
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-            content.len()
-        );
-        stream
-            .write_all((answer + &content).as_bytes())
-            .await
-            .expect("write");
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", content.len());
+        stream.write_all((answer + &content).as_bytes()).await.expect("write");
     })
     .await;
     let (sender, content) = Content::stream();
     let mut request = request("POST", "/", content);
-    request
-        .headers_mut()
-        .insert("trailer", HeaderValue::from_static("X-Sum"));
+    request.headers_mut().insert("trailer", HeaderValue::from_static("X-Sum"));
     let service = origin.service();
     let exchange = tokio::spawn(async move { service.call(request).await });
     sender.send(data("hello")).await.expect("send");
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", HeaderValue::from_static("42"));
-    sender
-        .send(Ok(Frame::trailers(trailers)))
-        .await
-        .expect("send");
+    sender.send(Ok(Frame::trailers(trailers))).await.expect("send");
     let response = soon(exchange).await.expect("task").expect("response");
     assert_eq!(text(response).await, "5\r\nhello\r\n0\r\nx-sum: 42\r\n\r\n");
 }
@@ -66,10 +55,7 @@ async fn a_get_may_have_content() {
         let head = read_head(&mut stream).await;
         assert!(head.starts_with("GET / "), "{head}");
         read_until(&mut stream, "5\r\nquery\r\n0\r\n\r\n").await;
-        stream
-            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
-            .await
-            .expect("write");
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("write");
     })
     .await;
     let content = Content::Whole(Some(Bytes::from_static(b"query")));
@@ -81,10 +67,7 @@ async fn a_get_may_have_content() {
 async fn both_directions_move_at_once() {
     let origin = Origin::new(|mut stream, _| async move {
         read_head(&mut stream).await;
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\n\r\n")
-            .await
-            .expect("write");
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("write");
         for _ in 0..3 {
             read_until(&mut stream, "4\r\nping\r\n").await;
             stream.write_all(b"pong").await.expect("write");
@@ -93,9 +76,7 @@ async fn both_directions_move_at_once() {
     .await;
     let (sender, content) = Content::stream();
     let service = origin.service();
-    let response = soon(service.call(request("POST", "/", content)))
-        .await
-        .expect("head at once");
+    let response = soon(service.call(request("POST", "/", content))).await.expect("head at once");
     let mut answer = response.into_body();
     for _ in 0..3 {
         sender.send(data("ping")).await.expect("send");
@@ -110,10 +91,7 @@ async fn a_large_echo_is_whole() {
     const PIECE: usize = 16 * 1024;
     let origin = Origin::new(|mut stream, _| async move {
         read_head(&mut stream).await;
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
-            PIECES * PIECE
-        );
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", PIECES * PIECE);
         stream.write_all(head.as_bytes()).await.expect("write");
         let (mut read, mut write) = stream.split();
         tokio::io::copy(&mut read, &mut write).await.expect("copy");
@@ -130,13 +108,8 @@ async fn a_large_echo_is_whole() {
             sender.send(Ok(Frame::data(piece))).await.expect("send");
         }
     });
-    let response = soon(origin.service().call(request))
-        .await
-        .expect("response");
-    let echo = soon(response.into_body().collect())
-        .await
-        .expect("content")
-        .to_bytes();
+    let response = soon(origin.service().call(request)).await.expect("response");
+    let echo = soon(response.into_body().collect()).await.expect("content").to_bytes();
     feed.await.expect("all sent");
     assert_eq!(echo.len(), PIECES * PIECE);
     let right = |(at, byte): (usize, &u8)| usize::from(*byte) == (at / PIECE) % 251;
@@ -173,10 +146,7 @@ async fn broken_off_content_is_the_visitors_fault() {
     sender.send(data("part")).await.expect("send");
     sender.send(Err("visitor gone".into())).await.expect("send");
     let error = exchange.await.expect("task");
-    assert!(
-        matches!(error, ExchangeError::RequestContent(_)),
-        "{error:?}"
-    );
+    assert!(matches!(error, ExchangeError::RequestContent(_)), "{error:?}");
     assert_eq!(error.blame(), Blame::Visitor);
 }
 
@@ -187,25 +157,15 @@ async fn content_shorter_than_its_length_is_the_visitors_fault() {
     })
     .await;
     let mut request = post("short");
-    request
-        .headers_mut()
-        .insert("content-length", HeaderValue::from_static("50"));
+    request.headers_mut().insert("content-length", HeaderValue::from_static("50"));
     let error = failure(&origin.service(), request).await;
-    assert!(
-        matches!(error, ExchangeError::RequestContent(_)),
-        "{error:?}"
-    );
+    assert!(matches!(error, ExchangeError::RequestContent(_)), "{error:?}");
 }
 
 fn upgrade(target: &str) -> http::Request<Content> {
     let mut request = get(target);
-    request
-        .headers_mut()
-        .insert("upgrade", HeaderValue::from_static("websocket"));
-    request.headers_mut().insert(
-        "connection",
-        HeaderValue::from_static("keep-alive, Upgrade"),
-    );
+    request.headers_mut().insert("upgrade", HeaderValue::from_static("websocket"));
+    request.headers_mut().insert("connection", HeaderValue::from_static("keep-alive, Upgrade"));
     request
 }
 
@@ -219,25 +179,14 @@ async fn an_upgraded_connection_is_a_byte_stream() {
         assert!(head.contains("upgrade: websocket\r\n"), "{head}");
         assert!(head.contains("connection: Upgrade\r\n"), "{head}");
         // The first bytes come in the same packet as the head.
-        stream
-            .write_all(format!("{SWITCHING}hello").as_bytes())
-            .await
-            .expect("write");
+        stream.write_all(format!("{SWITCHING}hello").as_bytes()).await.expect("write");
         let (mut read, mut write) = stream.split();
         tokio::io::copy(&mut read, &mut write).await.expect("copy");
-        write
-            .write_all(b"bye")
-            .await
-            .expect("the other half is still open");
+        write.write_all(b"bye").await.expect("the other half is still open");
     })
     .await;
-    let options = Options {
-        head_deadline: Some(Duration::from_millis(300)),
-        ..Options::default()
-    };
-    let response = soon(origin.service_with(options).call(upgrade("/")))
-        .await
-        .expect("response");
+    let options = Options { head_deadline: Some(Duration::from_millis(300)), ..Options::default() };
+    let response = soon(origin.service_with(options).call(upgrade("/"))).await.expect("response");
     assert_eq!(response.status(), 101);
     assert_eq!(response.headers()["upgrade"], "websocket");
     let upgraded = soon(hyper::upgrade::on(response)).await.expect("upgrade");
@@ -257,9 +206,7 @@ async fn an_upgraded_connection_is_a_byte_stream() {
 #[tokio::test]
 async fn an_upgrade_may_be_refused() {
     let origin = Origin::closing("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").await;
-    let response = soon(origin.service().call(upgrade("/")))
-        .await
-        .expect("response");
+    let response = soon(origin.service().call(upgrade("/"))).await.expect("response");
     assert_eq!(response.status(), 403);
     assert_eq!(text(response).await, "no");
 }

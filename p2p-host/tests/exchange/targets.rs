@@ -14,10 +14,7 @@ async fn echo(bind: &str) -> Origin {
     Origin::on(bind, |mut stream, _| async move {
         let head = read_head(&mut stream).await;
         let line = head.lines().next().unwrap_or_default();
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}",
-            line.len()
-        );
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}", line.len());
         stream.write_all(answer.as_bytes()).await.expect("write");
     })
     .await
@@ -60,40 +57,23 @@ async fn odd_targets_pass_unchanged() {
 async fn odd_methods_pass() {
     let origin = echo("127.0.0.1:0").await;
     let service = origin.service();
-    for (method, target) in [
-        ("PROPFIND", "/"),
-        ("x-Custom!", "/"),
-        ("OPTIONS", "*"),
-        ("TRACE", "/"),
-        ("M-SEARCH", "*"),
-    ] {
+    for (method, target) in
+        [("PROPFIND", "/"), ("x-Custom!", "/"), ("OPTIONS", "*"), ("TRACE", "/"), ("M-SEARCH", "*")]
+    {
         let response = soon(service.call(request(method, target, Content::Empty))).await;
         let line = text(response.expect(method)).await;
         assert_eq!(line, format!("{method} {target} HTTP/1.1"));
     }
     let connect = request("CONNECT", "example.com:443", Content::Empty);
     let error = failure(&service, connect).await;
-    assert!(
-        matches!(
-            error,
-            ExchangeError::RequestInvalid(InvalidRequest::Connect)
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, ExchangeError::RequestInvalid(InvalidRequest::Connect)), "{error:?}");
 }
 
 #[tokio::test]
 async fn it_is_a_tower_service() {
     let origin = echo("127.0.0.1:0").await;
     let service = service(&origin.address.to_string(), Options::default());
-    let response = soon(service.oneshot(get("/tower")))
-        .await
-        .expect("response");
-    let content = response
-        .into_body()
-        .collect()
-        .await
-        .expect("content")
-        .to_bytes();
+    let response = soon(service.oneshot(get("/tower"))).await.expect("response");
+    let content = response.into_body().collect().await.expect("content").to_bytes();
     assert_eq!(content, "GET /tower HTTP/1.1");
 }

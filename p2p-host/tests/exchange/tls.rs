@@ -50,10 +50,7 @@ async fn secured(protocols: &[&[u8]]) -> Origin {
 }
 
 fn options(insecure: bool) -> Options {
-    Options {
-        insecure,
-        ..Options::default()
-    }
+    Options { insecure, ..Options::default() }
 }
 
 #[tokio::test]
@@ -66,11 +63,7 @@ async fn self_signed_certificates_need_insecure() {
     let error = failure(&strict, get("/")).await;
     assert!(matches!(error, ExchangeError::OriginTls(_)), "{error:?}");
     let lenient = service(&target, options(true));
-    lenient
-        .client()
-        .probe()
-        .await
-        .expect("any certificate will do");
+    lenient.client().probe().await.expect("any certificate will do");
     for _ in 0..2 {
         let response = soon(lenient.call(post("hello"))).await.expect("response");
         assert_eq!(text(response).await, "HTTP/1.1 POST / hello");
@@ -89,9 +82,7 @@ async fn http2_is_agreed_on() {
     assert_eq!(origin.connections(), 1);
     // An upgrade needs HTTP/1.1, and gets it from the same origin.
     let mut upgrade = get("/b");
-    upgrade
-        .headers_mut()
-        .insert("upgrade", "websocket".parse().expect("value"));
+    upgrade.headers_mut().insert("upgrade", "websocket".parse().expect("value"));
     let response = soon(service.call(upgrade)).await.expect("response");
     assert_eq!(text(response).await, "HTTP/1.1 GET /b ");
 }
@@ -102,17 +93,11 @@ async fn plain_http_behind_https_is_no_tls() {
     let target = format!("https://localhost:{}", origin.address.port());
     let service = service(
         &target,
-        Options {
-            connect_deadline: std::time::Duration::from_millis(500),
-            ..options(true)
-        },
+        Options { connect_deadline: std::time::Duration::from_millis(500), ..options(true) },
     );
     let error = failure(&service, get("/")).await;
     assert!(
-        matches!(
-            error,
-            ExchangeError::OriginTls(_) | ExchangeError::OriginUnreachable(_)
-        ),
+        matches!(error, ExchangeError::OriginTls(_) | ExchangeError::OriginUnreachable(_)),
         "{error:?}"
     );
 }

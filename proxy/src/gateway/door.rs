@@ -86,8 +86,8 @@ impl HttpServerApp for Front {
             return self.proxy.process_new_http(session, shutdown).await;
         }
         let complete = Arc::new(AtomicBool::new(false));
-        let request = HEAD_COMPLETE
-            .scope(complete.clone(), self.proxy.process_new_http(session, shutdown));
+        let request =
+            HEAD_COMPLETE.scope(complete.clone(), self.proxy.process_new_http(session, shutdown));
         tokio::select! {
             biased;
             reused = request => reused,

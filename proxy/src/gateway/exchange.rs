@@ -54,7 +54,9 @@ impl Gateway {
         match failure {
             None => Ok(true),
             Some(End::Answer(problem)) => {
-                if problem == Problem::ContentTooLarge || !downstream.as_downstream_mut().is_body_done() {
+                if problem == Problem::ContentTooLarge
+                    || !downstream.as_downstream_mut().is_body_done()
+                {
                     downstream.as_downstream_mut().set_keepalive(None);
                 }
                 self.problem(downstream, problem).await
@@ -77,8 +79,7 @@ impl Gateway {
     ) -> Result<(), End> {
         let limits = &self.settings.limits;
         let no_content = downstream.as_downstream_mut().is_body_empty();
-        let sender =
-            super::client_address(downstream).ok_or(End::Answer(Problem::EdgeFailed))?;
+        let sender = super::client_address(downstream).ok_or(End::Answer(Problem::EdgeFailed))?;
         let request = downstream.req_header();
         if request.headers.len() > limits.fields {
             return Err(End::Answer(Problem::HeadTooLarge));
@@ -132,7 +133,8 @@ impl Gateway {
             no_content: end,
         };
         let _stream = self.metrics.streams.hold();
-        let relayed = relay::run(downstream, &exchange, rules, report, &self.metrics.upgrades).await;
+        let relayed =
+            relay::run(downstream, &exchange, rules, report, &self.metrics.upgrades).await;
         relayed.map_err(|failure| {
             tracing::debug!(error = %failure, "relay failed");
             let problem = problem_of(&failure);
@@ -184,7 +186,9 @@ fn problem_of(failure: &Failure) -> Option<Problem> {
         Failure::Late => Problem::OriginTimeout,
         Failure::TooLarge => Problem::ContentTooLarge,
         Failure::Visitor(error) if is_timeout(error) => Problem::RequestTimeout,
-        Failure::Visitor(error) if error.etype == ErrorType::InvalidHTTPHeader => Problem::BadRequest,
+        Failure::Visitor(error) if error.etype == ErrorType::InvalidHTTPHeader => {
+            Problem::BadRequest
+        }
         Failure::Visitor(_) => return None,
     })
 }

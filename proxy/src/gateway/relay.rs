@@ -7,11 +7,7 @@ use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pingora::{
-    Error, ErrorType,
-    protocols::http::HttpTask,
-    proxy::Session,
-};
+use pingora::{Error, ErrorType, protocols::http::HttpTask, proxy::Session};
 use tokio::time::{Instant, sleep_until};
 use wingman_link::{Exchange, LinkSendError};
 use wingman_mux::{Incoming, SendError};
@@ -94,7 +90,9 @@ enum Upload {
 enum Download {
     Head,
     /// `flush`: Pingora holds back content of a known length.
-    Content { flush: bool },
+    Content {
+        flush: bool,
+    },
     Upgraded,
     Done,
 }
@@ -319,7 +317,10 @@ fn decode_trailers(encoded: Bytes) -> Option<HeaderMap> {
         let name = HeaderName::from_bytes(&name).ok()?;
         let value = HeaderValue::from_maybe_shared(value).ok()?;
         let forbidden = crate::fields::is_hop_by_hop(name.as_str().as_bytes())
-            || matches!(name.as_str(), "content-length" | "host" | "set-cookie" | "content-encoding");
+            || matches!(
+                name.as_str(),
+                "content-length" | "host" | "set-cookie" | "content-encoding"
+            );
         if !forbidden {
             trailers.append(name, value);
         }

@@ -34,9 +34,10 @@ pub(super) async fn steal(
         return Err(Error::explain(ErrorType::InternalError, "cannot take over HTTP/2"));
     }
     session.as_downstream_mut().write_response_header(Box::new(switching)).await?;
-    let stand_in = pingora::protocols::l4::stream::Stream::from(VirtualSocketStream::new(
-        Box::new(Spent { unread: REQUEST }),
-    ));
+    let stand_in =
+        pingora::protocols::l4::stream::Stream::from(VirtualSocketStream::new(Box::new(Spent {
+            unread: REQUEST,
+        })));
     let mut stand_in = ServerSession::new_http1(Box::new(stand_in));
     stand_in.read_request().await?;
     match std::mem::replace(&mut *session.downstream_session, stand_in) {
@@ -69,7 +70,11 @@ impl AsyncRead for Spent {
 }
 
 impl AsyncWrite for Spent {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -81,7 +81,8 @@ const VISITORS: &str = "visitors";
 const SOCKETS: &str = "websockets";
 const SESSIONS: &str = "sessions";
 const WHAT: [&str; 12] = [
-    "c1", "c32", "c256", "close", "100k", "100m", "alone", "beside", MEMORY, VISITORS, SOCKETS, SESSIONS,
+    "c1", "c32", "c256", "close", "100k", "100m", "alone", "beside", MEMORY, VISITORS, SOCKETS,
+    SESSIONS,
 ];
 const PEERS: [&str; 5] = ["origin", "plain", "wingman", "bore", "rathole"];
 

@@ -76,7 +76,9 @@ impl Client {
                 return Ok(Got { status: head.status, content, complete: false });
             }
             match self.stream.read(&mut self.buffer)? {
-                0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "end within content")),
+                0 => {
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "end within content"));
+                }
                 read => content += read as u64,
             }
         }

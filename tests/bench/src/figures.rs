@@ -23,7 +23,7 @@ pub struct Figures {
     pub footprints: BTreeMap<Kind, Footprint>,
     /// What idling costs.
     pub idle: Vec<Idle>,
-    cells: BTreeMap<(&'static str, Kind), Vec<Option<Round>>>,
+    pub(crate) cells: BTreeMap<(&'static str, Kind), Vec<Option<Round>>>,
 }
 
 /// One peer at one point in one round.
@@ -125,16 +125,13 @@ impl Figures {
             })
             .collect();
         ratios.sort_unstable_by(f64::total_cmp);
-        Some(Spread {
-            least: *ratios.first()?,
-            most: *ratios.last()?,
-            median: median(ratios)?,
-        })
+        Some(Spread { least: *ratios.first()?, most: *ratios.last()?, median: median(ratios)? })
     }
 
     /// All errors that clients counted.
     pub fn errors(&self, kind: Kind) -> u64 {
-        let of = |point: &Point| self.rounds(*point, kind).map(|round| round.sample.errors).sum::<u64>();
+        let of =
+            |point: &Point| self.rounds(*point, kind).map(|round| round.sample.errors).sum::<u64>();
         self.points.iter().map(of).sum()
     }
 

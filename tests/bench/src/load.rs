@@ -65,7 +65,11 @@ pub async fn run(point: Point, peer: &Peer, wrk: &Wrk, seconds: u64) -> Result<S
         }
         Load::Requests { beside_bulk } => {
             tokio::task::spawn_blocking(move || {
-                if beside_bulk { beside(address, &host, span) } else { requests(address, &host, span) }
+                if beside_bulk {
+                    beside(address, &host, span)
+                } else {
+                    requests(address, &host, span)
+                }
             })
             .await?
         }

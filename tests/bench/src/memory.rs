@@ -161,8 +161,7 @@ fn idle(
 
 fn is_open(stream: &TcpStream) -> bool {
     let nothing_there = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
-    stream.set_nonblocking(true).is_ok()
-        && stream.peek(&mut [0]).as_ref().is_err_and(nothing_there)
+    stream.set_nonblocking(true).is_ok() && stream.peek(&mut [0]).as_ref().is_err_and(nothing_there)
 }
 
 const SETTLE: Duration = Duration::from_millis(1_500);

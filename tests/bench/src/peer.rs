@@ -145,7 +145,8 @@ impl Peer {
 
     fn each<T>(&self, of: impl Fn(u32) -> std::io::Result<T>) -> Result<Vec<(&'static str, T)>> {
         let one = |&(role, pid): &(&'static str, u32)| {
-            let value = of(pid).with_context(|| format!("{}'s {role} is gone", self.kind.name()))?;
+            let value =
+                of(pid).with_context(|| format!("{}'s {role} is gone", self.kind.name()))?;
             Ok((role, value))
         };
         self.counted.iter().map(one).collect()
@@ -163,7 +164,9 @@ impl Peer {
                 Client::connect(address, &host)?.get(File::Small.target())
             });
             let problem = match asked.await? {
-                Ok(got) if got.status == 200 && got.content == File::Small.length() => return Ok(()),
+                Ok(got) if got.status == 200 && got.content == File::Small.length() => {
+                    return Ok(());
+                }
                 Ok(got) => format!("status {}, {} bytes", got.status, got.content),
                 Err(error) => error.to_string(),
             };
@@ -281,22 +284,27 @@ fn rathole(tools: &Tools, origin: SocketAddr, directory: &Path) -> Result<Starte
     let server = directory.join("rathole-server.toml");
     fs::write(
         &server,
-        format!("[server]\nbind_addr = \"{control}\"\n{token}\n[server.services.web]\nbind_addr = \"{address}\"\n"),
+        format!(
+            "[server]\nbind_addr = \"{control}\"\n{token}\n[server.services.web]\nbind_addr = \"{address}\"\n"
+        ),
     )?;
     let client = directory.join("rathole-client.toml");
     fs::write(
         &client,
-        format!("[client]\nremote_addr = \"{control}\"\n{token}\n[client.services.web]\nlocal_addr = \"{origin}\"\n"),
+        format!(
+            "[client]\nremote_addr = \"{control}\"\n{token}\n[client.services.web]\nlocal_addr = \"{origin}\"\n"
+        ),
     )?;
-    let children = [("rathole-server", "--server", &server), ("rathole-client", "--client", &client)]
-        .into_iter()
-        .map(|(role, flag, file)| {
-            let mut command = Command::new(&program);
-            // It logs each connection otherwise.
-            command.arg(flag).arg(file).env("RUST_LOG", "error").stdout(Stdio::null());
-            Child::spawn(role, &mut command, directory)
-        })
-        .collect::<Result<_>>()?;
+    let children =
+        [("rathole-server", "--server", &server), ("rathole-client", "--client", &client)]
+            .into_iter()
+            .map(|(role, flag, file)| {
+                let mut command = Command::new(&program);
+                // It logs each connection otherwise.
+                command.arg(flag).arg(file).env("RUST_LOG", "error").stdout(Stdio::null());
+                Child::spawn(role, &mut command, directory)
+            })
+            .collect::<Result<_>>()?;
     Ok((address, address.to_string(), children))
 }
 

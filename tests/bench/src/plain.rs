@@ -35,7 +35,9 @@ impl ProxyHttp for Plain {
 fn main() -> anyhow::Result<()> {
     let mut arguments = env::args().skip(1);
     let mut address = |what: &str| -> anyhow::Result<String> {
-        let text = arguments.next().with_context(|| format!("usage: plain-pingora LISTEN ORIGIN; {what} is missing"))?;
+        let text = arguments
+            .next()
+            .with_context(|| format!("usage: plain-pingora LISTEN ORIGIN; {what} is missing"))?;
         text.parse::<SocketAddr>().with_context(|| format!("{what} is not an address: {text}"))?;
         Ok(text)
     };

@@ -17,7 +17,9 @@ pub fn markdown(figures: &Figures) -> String {
     line(&mut out, "");
     line(
         &mut out,
-        &format!("{rounds} interleaved rounds of {seconds} s for each cell; medians over rounds, ratios inside rounds."),
+        &format!(
+            "{rounds} interleaved rounds of {seconds} s for each cell; medians over rounds, ratios inside rounds."
+        ),
     );
     for (kind, why) in &figures.skipped {
         line(&mut out, &format!("\n**{} was left out:** {why}", kind.name()));
@@ -58,7 +60,8 @@ fn target_row(target: &Target) -> String {
 }
 
 fn sections_points(out: &mut String, figures: &Figures) {
-    for (base, name) in [(Kind::Plain, "a plain Pingora proxy"), (Kind::Origin, "the origin alone")] {
+    for (base, name) in [(Kind::Plain, "a plain Pingora proxy"), (Kind::Origin, "the origin alone")]
+    {
         if figures.peers.contains(&base) {
             line(out, &format!("\n## Throughput, ratio to {name} (least-most)\n"));
             table(out, figures, |point, kind| {
@@ -95,7 +98,11 @@ fn latency(out: &mut String, figures: &Figures) {
     let titles: Vec<_> = figures.points.iter().map(|point| point.title()).collect();
     line(
         out,
-        &format!("| peer | {} | errors |\n|---{}|---|", titles.join(" | "), "|---".repeat(titles.len())),
+        &format!(
+            "| peer | {} | errors |\n|---{}|---|",
+            titles.join(" | "),
+            "|---".repeat(titles.len())
+        ),
     );
     for kind in &figures.peers {
         let mut row = format!("| {} |", kind.name());
@@ -125,10 +132,16 @@ fn cpu(out: &mut String, figures: &Figures) {
         let of = |role: &'static str| {
             figures.median(point, kind, |round| round.cpu_of(role).unwrap_or_default() * scale)
         };
-        let parts: Vec<_> =
-            roles.iter().map(|role| of(role).map_or_else(missing, |micros| format!("{micros:.0}"))).collect();
+        let parts: Vec<_> = roles
+            .iter()
+            .map(|role| of(role).map_or_else(missing, |micros| format!("{micros:.0}")))
+            .collect();
         let sum = figures.median(point, kind, |round| round.cpu_sum() * scale).unwrap_or_default();
-        if parts.len() > 1 { format!("{sum:.0} = {}", parts.join(" + ")) } else { format!("{sum:.0}") }
+        if parts.len() > 1 {
+            format!("{sum:.0} = {}", parts.join(" + "))
+        } else {
+            format!("{sum:.0}")
+        }
     });
     line(out, "\nwingman = edge + host; bore and rathole = server + client.");
 }
@@ -208,7 +221,9 @@ mod tests {
         assert!(text.contains("**bore was left out:** not installed"), "{text}");
         assert!(text.contains("- round 1, 100m, wingman: cut"));
         assert!(text.contains("| wingman | 0.80 (0.80-0.80) | - |"));
-        assert!(text.contains("| requests/s at 32 connections, to plain Pingora | ≥ 0.65 | - | not measured |"));
+        assert!(text.contains(
+            "| requests/s at 32 connections, to plain Pingora | ≥ 0.65 | - | not measured |"
+        ));
     }
 
     #[test]
@@ -216,7 +231,9 @@ mod tests {
         let text = markdown(&figures());
         assert!(text.contains("| wingman | 30 = 20 + 10 | - |"), "{text}");
         assert!(text.contains("| wingman | 100 / 200 | - | 1 |"));
-        assert!(text.contains("| p50 at one connection, to plain Pingora | ≤ 1.5 | 1.00 | reached |"));
+        assert!(
+            text.contains("| p50 at one connection, to plain Pingora | ≤ 1.5 | 1.00 | reached |")
+        );
         assert!(text.contains("| kB per idle visitor at the edge | ≤ 20 | 12.34 | reached |"));
         assert!(text.contains("| wingman | visitor | 7 | edge 12.3, host 0.0 |"));
     }

@@ -47,7 +47,9 @@ impl Session {
         });
         session.link.send_control(control::encode(&open)?);
         let answer = timeout(STEP, session.link.control()).await.context("no session in time")?;
-        let Some(answer) = answer else { bail!("the link is over: {}", session.link.closed().await) };
+        let Some(answer) = answer else {
+            bail!("the link is over: {}", session.link.closed().await)
+        };
         match control::decode::<EdgeToHost>(&answer)? {
             EdgeToHost::Opened { .. } => Ok(session),
             EdgeToHost::Refused { message, .. } => bail!("refused: {message}"),

@@ -41,8 +41,8 @@ impl Bound {
 /// All targets of issue 2.
 pub fn targets(figures: &Figures) -> Vec<Target> {
     let rate = |what, point, bound| {
-        let to_plain =
-            figures.ratio((point, Kind::Wingman), (point, Kind::Plain), |round| round.sample.rate());
+        let to_plain = figures
+            .ratio((point, Kind::Wingman), (point, Kind::Plain), |round| round.sample.rate());
         Target {
             what,
             bound: Bound::AtLeast(bound),

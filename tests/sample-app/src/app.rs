@@ -96,21 +96,14 @@ fn head_of(request: &Request<Incoming>) -> Reply {
 
 /// `/status/<code>`: an answer with that status.
 fn status(code: &str) -> Reply {
-    match code
-        .parse()
-        .ok()
-        .and_then(|code| StatusCode::from_u16(code).ok())
-    {
+    match code.parse().ok().and_then(|code| StatusCode::from_u16(code).ok()) {
         Some(status) if status.as_u16() >= 200 => match status {
             StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => {
                 reply::empty(status)
             }
             _ => reply::text(status, &status.to_string()),
         },
-        _ => reply::text(
-            StatusCode::BAD_REQUEST,
-            "a status is a number from 200 to 999",
-        ),
+        _ => reply::text(StatusCode::BAD_REQUEST, "a status is a number from 200 to 999"),
     }
 }
 
@@ -126,13 +119,7 @@ fn redirect(path: &str, request: &Request<Incoming>) -> Reply {
     if !is_own_path(to) {
         return reply::text(StatusCode::BAD_REQUEST, "only to a path of this app");
     }
-    match (
-        path,
-        request
-            .headers()
-            .get(HOST)
-            .and_then(|host| host.to_str().ok()),
-    ) {
+    match (path, request.headers().get(HOST).and_then(|host| host.to_str().ok())) {
         ("/redirect/relative", _) => reply::redirect(status, to),
         ("/redirect/absolute", Some(host)) => {
             reply::redirect(status, &format!("http://{host}{to}"))
@@ -146,10 +133,7 @@ fn redirect(path: &str, request: &Request<Incoming>) -> Reply {
 /// by dropping control characters would lead a visitor away.
 fn is_own_path(to: &str) -> bool {
     let plain = to.bytes().all(|byte| byte.is_ascii_graphic());
-    plain
-        && to
-            .strip_prefix('/')
-            .is_some_and(|rest| !rest.starts_with(['/', '\\']))
+    plain && to.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']))
 }
 
 fn refused(allowed: &'static str) -> Reply {
@@ -166,28 +150,15 @@ mod tests {
         for to in ["/", "/second?from=here", "/a//b"] {
             assert!(is_own_path(to), "{to:?}");
         }
-        for to in [
-            "",
-            "second",
-            "//evil",
-            "/\\evil",
-            "/\t/evil",
-            "http://evil",
-            "/a b",
-        ] {
+        for to in ["", "second", "//evil", "/\\evil", "/\t/evil", "http://evil", "/a b"] {
             assert!(!is_own_path(to), "{to:?}");
         }
     }
 
     #[test]
     fn statuses_without_content_have_none() {
-        for (code, expected) in [
-            ("204", 204),
-            ("304", 304),
-            ("418", 418),
-            ("100", 400),
-            ("x", 400),
-        ] {
+        for (code, expected) in [("204", 204), ("304", 304), ("418", 418), ("100", 400), ("x", 400)]
+        {
             assert_eq!(status(code).status().as_u16(), expected, "{code}");
         }
     }

@@ -59,10 +59,7 @@ pub(crate) fn open(mut request: Request<Incoming>, kind: Kind) -> (Reply, Option
         }
     };
     let Ok(accept) = HeaderValue::from_str(&accept) else {
-        return (
-            reply::text(StatusCode::BAD_REQUEST, "not a usable key"),
-            None,
-        );
+        return (reply::text(StatusCode::BAD_REQUEST, "not a usable key"), None);
     };
     let mut reply = reply::empty(StatusCode::SWITCHING_PROTOCOLS);
     reply = reply::with(reply, CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -172,14 +169,8 @@ fn publish(said: &str) -> Option<String> {
 }
 
 fn heard_line(from: &str, text: &str) -> String {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let heard = Heard {
-        from,
-        text,
-        at_ms: now.as_millis(),
-    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let heard = Heard { from, text, at_ms: now.as_millis() };
     serde_json::to_string(&heard).unwrap_or_default()
 }
 
@@ -187,17 +178,12 @@ fn is_handshake(method: &Method, fields: &HeaderMap) -> bool {
     method == Method::GET
         && tokens(fields, CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
         && tokens(fields, UPGRADE).any(|token| token.eq_ignore_ascii_case("websocket"))
-        && fields
-            .get(SEC_WEBSOCKET_VERSION)
-            .is_some_and(|version| version == "13")
+        && fields.get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13")
 }
 
 /// The comma-separated values of all field lines of `name`.
 fn tokens(fields: &HeaderMap, name: hyper::header::HeaderName) -> impl Iterator<Item = &str> {
-    let lines = fields
-        .get_all(name)
-        .into_iter()
-        .filter_map(|line| line.to_str().ok());
+    let lines = fields.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
@@ -215,16 +201,8 @@ mod tests {
     #[test]
     fn only_lines_with_text_are_passed_on() {
         let heard = publish(r#"{"from":" Ada ","text":"hello"}"#).expect("a line");
-        assert!(
-            heard.starts_with(r#"{"from":"Ada","text":"hello","at_ms":"#),
-            "{heard}"
-        );
-        for said in [
-            "",
-            "hello",
-            r#"{"from":"Ada"}"#,
-            r#"{"from":"Ada","text":"  "}"#,
-        ] {
+        assert!(heard.starts_with(r#"{"from":"Ada","text":"hello","at_ms":"#), "{heard}");
+        for said in ["", "hello", r#"{"from":"Ada"}"#, r#"{"from":"Ada","text":"  "}"#] {
             assert_eq!(publish(said), None, "{said}");
         }
     }

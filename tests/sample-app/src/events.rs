@@ -16,9 +16,7 @@ use crate::reply::{self, Reply};
 ///
 /// A browser that comes back with `Last-Event-ID` goes on counting from there.
 pub(crate) fn sse(query: &Query, fields: &HeaderMap) -> Reply {
-    let last = fields
-        .get("last-event-id")
-        .and_then(|id| id.to_str().ok()?.parse().ok());
+    let last = fields.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let first = last.map_or(1, |last: u64| last.saturating_add(1));
     let chunks = ticks(Pace::of(query, Duration::from_secs(1), 0), move |n| {
         let n = first.saturating_add(n);
@@ -47,17 +45,12 @@ pub(crate) fn ndjson(query: &Query) -> Reply {
 pub(crate) async fn slow(query: &Query) -> Reply {
     let delay = query.millis("ms", Duration::from_secs(1), MAX_INTERVAL);
     tokio::time::sleep(delay).await;
-    reply::no_store(reply::text(
-        StatusCode::OK,
-        &format!("waited {} ms", delay.as_millis()),
-    ))
+    reply::no_store(reply::text(StatusCode::OK, &format!("waited {} ms", delay.as_millis())))
 }
 
 /// Milliseconds since 1970, as `Date.now()` counts them.
 pub(crate) fn now_ms() -> f64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64() * 1e3)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64() * 1e3)
 }
 
 /// `bytes` in lower-case hexadecimal.
@@ -80,13 +73,8 @@ struct Pace {
 impl Pace {
     fn of(query: &Query, every: Duration, count: u64) -> Self {
         // An interval of zero is not allowed by the timer, and would be a busy loop.
-        let every = query
-            .millis("interval_ms", every, MAX_INTERVAL)
-            .max(Duration::from_millis(1));
-        Self {
-            every,
-            count: query.number("count", count, u64::MAX),
-        }
+        let every = query.millis("interval_ms", every, MAX_INTERVAL).max(Duration::from_millis(1));
+        Self { every, count: query.number("count", count, u64::MAX) }
     }
 }
 
@@ -121,28 +109,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn ticks_come_at_once_and_then_on_time() {
-        let pace = Pace {
-            every: Duration::from_millis(100),
-            count: 3,
-        };
+        let pace = Pace { every: Duration::from_millis(100), count: 3 };
         let started = Instant::now();
         let seen: Vec<_> = ticks(pace, |n| n.to_string())
             .map(|chunk| (chunk, started.elapsed().as_millis()))
             .collect()
             .await;
-        assert_eq!(
-            seen,
-            [("0".into(), 0), ("1".into(), 100), ("2".into(), 200)]
-        );
+        assert_eq!(seen, [("0".into(), 0), ("1".into(), 100), ("2".into(), 200)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_interval_of_zero_does_not_panic() {
-        let pace = Pace::of(
-            &Query::parse(Some("interval_ms=0&count=2")),
-            Duration::ZERO,
-            0,
-        );
+        let pace = Pace::of(&Query::parse(Some("interval_ms=0&count=2")), Duration::ZERO, 0);
         assert_eq!(ticks(pace, |n| n.to_string()).count().await, 2);
     }
 

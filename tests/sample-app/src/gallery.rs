@@ -9,10 +9,7 @@ use crate::reply::{self, Reply};
 /// Answers a request for the picture `name`, `None` if there is no such picture.
 pub(crate) fn picture(name: &str, fields: &HeaderMap) -> Option<Reply> {
     let (number, kind) = name.split_once('.')?;
-    let number: u8 = number
-        .parse()
-        .ok()
-        .filter(|number| (1..=COUNT).contains(number))?;
+    let number: u8 = number.parse().ok().filter(|number| (1..=COUNT).contains(number))?;
     let (media_type, draw): (_, fn(u8) -> Vec<u8>) = match kind {
         "png" => ("image/png", png),
         "svg" => ("image/svg+xml", svg),
@@ -25,11 +22,7 @@ pub(crate) fn picture(name: &str, fields: &HeaderMap) -> Option<Reply> {
         reply::whole(StatusCode::OK, media_type, draw(number))
     };
     let reply = reply::with(reply, ETAG, etag);
-    Some(reply::with(
-        reply,
-        CACHE_CONTROL,
-        HeaderValue::from_static("max-age=60"),
-    ))
+    Some(reply::with(reply, CACHE_CONTROL, HeaderValue::from_static("max-age=60")))
 }
 
 /// Rings and bars in a hue of the picture's own.
@@ -109,11 +102,7 @@ fn zlib_stored(data: &[u8]) -> Vec<u8> {
 fn crc32(data: &[u8]) -> u32 {
     !data.iter().fold(u32::MAX, |sum, &byte| {
         (0..8).fold(sum ^ u32::from(byte), |sum, _| {
-            if sum & 1 == 1 {
-                0xedb8_8320 ^ (sum >> 1)
-            } else {
-                sum >> 1
-            }
+            if sum & 1 == 1 { 0xedb8_8320 ^ (sum >> 1) } else { sum >> 1 }
         })
     })
 }

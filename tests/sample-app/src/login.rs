@@ -29,10 +29,7 @@ impl Logins {
         };
         let key = self.add(name);
         let reply = reply::redirect(StatusCode::SEE_OTHER, "/#login");
-        let reply = cookie(
-            reply,
-            &format!("{KEY}={key}; Path=/; HttpOnly; SameSite=Lax"),
-        );
+        let reply = cookie(reply, &format!("{KEY}={key}; Path=/; HttpOnly; SameSite=Lax"));
         cookie(reply, "sample_visits=1; Path=/; Max-Age=3600; SameSite=Lax")
     }
 
@@ -42,20 +39,14 @@ impl Logins {
             self.0.lock().retain(|(known, _)| known != key);
         }
         let reply = reply::redirect(StatusCode::SEE_OTHER, "/#login");
-        cookie(
-            reply,
-            &format!("{KEY}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"),
-        )
+        cookie(reply, &format!("{KEY}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"))
     }
 
     /// `GET /api/me`: who the cookie says the visitor is.
     pub(crate) fn me(&self, fields: &HeaderMap) -> Reply {
         let name = key(fields).and_then(|key| {
             let logins = self.0.lock();
-            logins
-                .iter()
-                .find(|(known, _)| known == key)
-                .map(|(_, name)| name.clone())
+            logins.iter().find(|(known, _)| known == key).map(|(_, name)| name.clone())
         });
         reply::json(StatusCode::OK, &serde_json::json!({ "name": name }))
     }
@@ -103,10 +94,7 @@ mod tests {
         assert_eq!(key(&fields), None);
         fields.append(COOKIE, HeaderValue::from_static("a=1; sample_login_old=2"));
         assert_eq!(key(&fields), None);
-        fields.append(
-            COOKIE,
-            HeaderValue::from_static("b=2; sample_login=abc; c=3"),
-        );
+        fields.append(COOKIE, HeaderValue::from_static("b=2; sample_login=abc; c=3"));
         assert_eq!(key(&fields), Some("abc"));
     }
 

@@ -15,18 +15,12 @@ impl Query {
 
     /// The first value of `name`.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The first value of `name` as a number, `default` if absent or not a number, at most `max`.
     pub(crate) fn number(&self, name: &str, default: u64, max: u64) -> u64 {
-        self.text(name)
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(default)
-            .min(max)
+        self.text(name).and_then(|value| value.parse().ok()).unwrap_or(default).min(max)
     }
 
     /// The first value of `name` in milliseconds, bounded by `max`.

@@ -25,9 +25,7 @@ pub(crate) fn whole(
 ) -> Reply {
     let mut reply = Response::new(Full::new(content.into()).boxed_unsync());
     *reply.status_mut() = status;
-    reply
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     reply
 }
 
@@ -69,9 +67,7 @@ where
     use futures_util::StreamExt as _;
     let frames = chunks.map(|chunk| Ok(Frame::data(chunk)));
     let mut reply = Response::new(StreamBody::new(frames).boxed_unsync());
-    reply
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     reply
 }
 
@@ -104,10 +100,7 @@ pub(crate) async fn next_data(content: &mut Incoming) -> Result<Option<Bytes>, R
     loop {
         match timeout(CONTENT_DEADLINE, content.frame()).await {
             Err(_) => {
-                return Err(text(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "the content stopped coming",
-                ));
+                return Err(text(StatusCode::REQUEST_TIMEOUT, "the content stopped coming"));
             }
             Ok(None) => return Ok(None),
             Ok(Some(Err(error))) => {

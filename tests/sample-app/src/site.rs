@@ -11,10 +11,7 @@ pub(crate) fn file(path: &str) -> Option<Reply> {
         "/" => (HTML, include_bytes!("pages/index.html")),
         "/second" => (HTML, include_bytes!("pages/second.html")),
         "/style.css" => ("text/css; charset=utf-8", include_bytes!("pages/style.css")),
-        "/app.js" => (
-            "text/javascript; charset=utf-8",
-            include_bytes!("pages/app.js"),
-        ),
+        "/app.js" => ("text/javascript; charset=utf-8", include_bytes!("pages/app.js")),
         "/favicon.svg" => ("image/svg+xml", include_bytes!("pages/favicon.svg")),
         _ => return None,
     };
@@ -31,11 +28,7 @@ pub(crate) fn not_found() -> Reply {
 fn sealed(reply: Reply) -> Reply {
     let policy = HeaderValue::from_static("default-src 'self'; object-src 'none'; base-uri 'none'");
     let reply = reply::with(reply, CONTENT_SECURITY_POLICY, policy);
-    let reply = reply::with(
-        reply,
-        X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    let reply = reply::with(reply, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply::with(reply, CACHE_CONTROL, HeaderValue::from_static("no-cache"))
 }
 

@@ -36,10 +36,7 @@ struct NewTodo {
 
 impl Default for Todos {
     fn default() -> Self {
-        let titles = [
-            "Share this page with someone",
-            "Open it in a second tab and chat",
-        ];
+        let titles = ["Share this page with someone", "Open it in a second tab and chat"];
         let titles: BTreeMap<u64, String> =
             (1..).zip(titles.into_iter().map(String::from)).collect();
         Self(Mutex::new(Entries { next: 3, titles }))
@@ -57,11 +54,7 @@ impl Todos {
             },
             (Method::DELETE, Some(id)) => self.remove(id),
             (_, id) => {
-                let allowed = if id.is_some() {
-                    "DELETE"
-                } else {
-                    "GET, HEAD, POST"
-                };
+                let allowed = if id.is_some() { "DELETE" } else { "GET, HEAD, POST" };
                 let refusal = problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
                 reply::with(refusal, ALLOW, HeaderValue::from_static(allowed))
             }
@@ -70,11 +63,7 @@ impl Todos {
 
     fn list(&self) -> Reply {
         let entries = self.0.lock();
-        let todos: Vec<_> = entries
-            .titles
-            .iter()
-            .map(|(&id, title)| Todo { id, title })
-            .collect();
+        let todos: Vec<_> = entries.titles.iter().map(|(&id, title)| Todo { id, title }).collect();
         reply::json(StatusCode::OK, &todos)
     }
 
@@ -84,17 +73,11 @@ impl Todos {
         };
         let title = title.trim();
         if title.is_empty() || title.chars().count() > MAX_TITLE {
-            return problem(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "a title has 1 to 200 characters",
-            );
+            return problem(StatusCode::UNPROCESSABLE_ENTITY, "a title has 1 to 200 characters");
         }
         let mut entries = self.0.lock();
         if entries.titles.len() >= MAX_ENTRIES {
-            return problem(
-                StatusCode::CONFLICT,
-                "the list is full: finish something first",
-            );
+            return problem(StatusCode::CONFLICT, "the list is full: finish something first");
         }
         let id = entries.next;
         entries.next += 1;
@@ -103,10 +86,7 @@ impl Todos {
     }
 
     fn remove(&self, id: &str) -> Reply {
-        let removed = id
-            .parse()
-            .ok()
-            .and_then(|id: u64| self.0.lock().titles.remove(&id));
+        let removed = id.parse().ok().and_then(|id: u64| self.0.lock().titles.remove(&id));
         match removed {
             Some(_) => reply::empty(StatusCode::NO_CONTENT),
             None => problem(StatusCode::NOT_FOUND, "no such entry"),
@@ -129,10 +109,7 @@ mod tests {
     #[test]
     fn adds_and_removes_one_entry() {
         let todos = Todos::default();
-        assert_eq!(
-            todos.add(br#"{"title":"  water plants "}"#).status(),
-            StatusCode::CREATED
-        );
+        assert_eq!(todos.add(br#"{"title":"  water plants "}"#).status(), StatusCode::CREATED);
         assert_eq!(todos.0.lock().titles[&3], "water plants");
         assert_eq!(todos.remove("3").status(), StatusCode::NO_CONTENT);
         assert_eq!(todos.remove("3").status(), StatusCode::NOT_FOUND);
@@ -152,14 +129,8 @@ mod tests {
             assert_eq!(todos.add(content.as_bytes()).status(), status, "{content}");
         }
         while todos.0.lock().titles.len() < MAX_ENTRIES {
-            assert_eq!(
-                todos.add(br#"{"title":"more"}"#).status(),
-                StatusCode::CREATED
-            );
+            assert_eq!(todos.add(br#"{"title":"more"}"#).status(), StatusCode::CREATED);
         }
-        assert_eq!(
-            todos.add(br#"{"title":"more"}"#).status(),
-            StatusCode::CONFLICT
-        );
+        assert_eq!(todos.add(br#"{"title":"more"}"#).status(), StatusCode::CONFLICT);
     }
 }

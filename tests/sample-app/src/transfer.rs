@@ -33,10 +33,7 @@ pub(crate) async fn upload(request: Request<Incoming>) -> Reply {
         }
     }
     let sha256 = hex(&hash.finalize());
-    reply::json(
-        StatusCode::OK,
-        &serde_json::json!({ "bytes": bytes, "sha256": sha256 }),
-    )
+    reply::json(StatusCode::OK, &serde_json::json!({ "bytes": bytes, "sha256": sha256 }))
 }
 
 /// `GET /download?bytes=N`: the first N bytes of a fixed sequence, whole or the one range asked for.
@@ -52,13 +49,8 @@ pub(crate) fn download(query: &Query, fields: &HeaderMap) -> Reply {
 
     let etag = format!("\"sequence-{total}\"");
     let asked = fields.get(RANGE).and_then(|range| range.to_str().ok());
-    let applies = fields
-        .get(IF_RANGE)
-        .is_none_or(|known| known.as_bytes() == etag.as_bytes());
-    let (status, part) = match asked
-        .filter(|_| applies)
-        .map_or(Asked::Whole, |r| parse(r, total))
-    {
+    let applies = fields.get(IF_RANGE).is_none_or(|known| known.as_bytes() == etag.as_bytes());
+    let (status, part) = match asked.filter(|_| applies).map_or(Asked::Whole, |r| parse(r, total)) {
         Asked::Whole => (StatusCode::OK, 0..total),
         Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
         Asked::Outside => {
@@ -92,10 +84,7 @@ pub(crate) async fn download_hash(query: &Query) -> Reply {
         tokio::task::yield_now().await;
     }
     let sha256 = hex(&hash.finalize());
-    reply::json(
-        StatusCode::OK,
-        &serde_json::json!({ "bytes": bytes, "sha256": sha256 }),
-    )
+    reply::json(StatusCode::OK, &serde_json::json!({ "bytes": bytes, "sha256": sha256 }))
 }
 
 /// What a Range field asks for (RFC 9110 §14.2).
@@ -110,9 +99,7 @@ enum Asked {
 }
 
 fn parse(range: &str, total: u64) -> Asked {
-    let Some((first, last)) = range
-        .strip_prefix("bytes=")
-        .and_then(|one| one.split_once('-'))
+    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|one| one.split_once('-'))
     else {
         return Asked::Whole;
     };
@@ -135,11 +122,7 @@ fn parse(range: &str, total: u64) -> Asked {
             _ => return Asked::Whole,
         },
     };
-    if first < total {
-        Asked::Part(first..end)
-    } else {
-        Asked::Outside
-    }
+    if first < total { Asked::Part(first..end) } else { Asked::Outside }
 }
 
 /// The bytes of `part` in chunks that share one allocation for the life of the program.
@@ -158,9 +141,7 @@ fn sequence(part: Range<u64>) -> impl Stream<Item = Bytes> + Send + 'static {
 fn chunk(at: u64, end: u64) -> Bytes {
     let block = block();
     let start = (at % PERIOD) as usize;
-    let len = (block.len() - start)
-        .min(CHUNK)
-        .min(usize::try_from(end - at).unwrap_or(CHUNK));
+    let len = (block.len() - start).min(CHUNK).min(usize::try_from(end - at).unwrap_or(CHUNK));
     block.slice(start..start + len)
 }
 
@@ -211,18 +192,9 @@ mod tests {
     async fn a_part_is_the_same_bytes_as_in_the_whole() {
         let whole = read(0..2 * PERIOD + 10).await;
         assert_eq!(whole.len() as u64, 2 * PERIOD + 10);
-        assert_eq!(
-            whole[..4],
-            [0x19, 0x46, 0x0c, 0x51],
-            "the sequence is part of the contract"
-        );
+        assert_eq!(whole[..4], [0x19, 0x46, 0x0c, 0x51], "the sequence is part of the contract");
         assert_eq!(whole[..10], whole[PERIOD as usize..][..10]);
-        for part in [
-            0..1,
-            65_535..65_537,
-            PERIOD - 1..PERIOD + 1,
-            PERIOD..2 * PERIOD,
-        ] {
+        for part in [0..1, 65_535..65_537, PERIOD - 1..PERIOD + 1, PERIOD..2 * PERIOD] {
             let expected = &whole[part.start as usize..part.end as usize];
             assert_eq!(read(part.clone()).await, expected, "{part:?}");
         }
@@ -257,10 +229,7 @@ mod tests {
         let mut fields = HeaderMap::new();
         fields.insert(RANGE, HeaderValue::from_static("bytes=0-9"));
         fields.insert(IF_RANGE, HeaderValue::from_static("\"sequence-100\""));
-        assert_eq!(
-            download(&query, &fields).status(),
-            StatusCode::PARTIAL_CONTENT
-        );
+        assert_eq!(download(&query, &fields).status(), StatusCode::PARTIAL_CONTENT);
         fields.insert(IF_RANGE, HeaderValue::from_static("\"sequence-99\""));
         let whole = download(&query, &fields);
         assert_eq!(whole.status(), StatusCode::OK);

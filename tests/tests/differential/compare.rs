@@ -166,7 +166,8 @@ impl Findings {
         self.same("status", &alone.status, &shared.status, u16::to_string);
         self.note(alone.reason != shared.reason, Allowed::ReasonPhrase);
         // The edge says it, for the host is there.
-        let continues = |response: &Response| response.interim.first().is_some_and(|(s, _)| *s == 100);
+        let continues =
+            |response: &Response| response.interim.first().is_some_and(|(s, _)| *s == 100);
         let mut shared = shared.clone();
         if self.allowed.contains(&Allowed::Expect) && continues(&shared) && !continues(alone) {
             shared.interim.remove(0);
@@ -260,7 +261,8 @@ impl Findings {
         if alone_sorted == shared_sorted {
             self.note(true, Allowed::FieldLineOrder);
             if grouped(alone) != grouped(shared) {
-                self.defects.push(format!("{of} has its lines in another order: {}", names(shared)));
+                self.defects
+                    .push(format!("{of} has its lines in another order: {}", names(shared)));
             }
             return;
         }
@@ -289,10 +291,10 @@ impl Findings {
     }
 }
 
-/// Lines where a repeated name stands at its first place, and `Host` first of all.
+/// Lines where a repeated name stands at its first place, and what the host sets anew first of all.
 fn grouped(lines: &Lines) -> Lines {
     let first = |name: &[u8]| match name {
-        b"host" => None,
+        b"host" | b"upgrade" => None,
         _ => lines.iter().position(|(known, _)| known == name),
     };
     let mut grouped = lines.clone();

@@ -32,13 +32,12 @@ impl Leaving {
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 async fn nothing_stays(share: &Share, before: &wingman_tests::Metrics) {
-    until("the edge forgets it", Duration::from_secs(2), async || {
-        let now = share.edge.metrics().await;
-        ["exchanges_in_flight", "streams", "upgrades", "visitor_connections"]
-            .iter()
-            .all(|level| now.get(level) <= before.get(level))
-    })
-    .await;
+    for level in ["exchanges_in_flight", "streams", "upgrades", "visitor_connections"] {
+        until(&format!("{level} is back"), Duration::from_secs(2), async || {
+            share.edge.metrics().await.get(level) <= before.get(level)
+        })
+        .await;
+    }
     until("the origin's connections close", Duration::from_secs(2), async || {
         share.origin.open() == 0
     })
@@ -169,8 +168,8 @@ async fn within_a_large_download() {
 async fn one_stream_of_an_http2_connection() {
     let edge = EdgeOptions::default().tls();
     let (share, mut handed) = Share::handing_over_with(edge, HostOptions::default()).await;
-    let mut sender = h2::connect(&share.edge, share.authority()).await;
     let before = share.edge.metrics().await;
+    let mut sender = h2::connect(&share.edge, share.authority()).await;
     let get = |method: &str| {
         let uri = format!("https://{}/", share.authority());
         http::Request::builder().method(method).uri(uri).body(()).expect("a request")
@@ -179,37 +178,37 @@ async fn one_stream_of_an_http2_connection() {
     let (neighbour, _) = sender.send_request(get("GET"), true).expect("is open");
     let (mut its_origin, _) = handed.next().await;
 
-    // 1. The origin thinks.
-    let (response, mut stream) = sender.send_request(get("GET"), true).expect("is open");
-    let (mut origin, _) = handed.next().await;
-    stream.send_reset(::h2::Reason::CANCEL);
-    within(AT_ONCE, origin.closed()).await;
-    drop((response, origin));
-
-    // 2. A download.
-    let (response, mut stream) = sender.send_request(get("GET"), true).expect("is open");
-    let (mut origin, _) = handed.next().await;
-    origin.send("HTTP/1.1 200 OK\r\n\r\nhello").await;
-    let mut content = soon(response).await.expect("a response").into_body();
-    soon(content.data()).await.expect("content").expect("no reset");
-    stream.send_reset(::h2::Reason::CANCEL);
-    within(AT_ONCE, origin.closed()).await;
-    drop((content, origin));
-
-    // 3. An upload, which must not look complete.
-    let (response, mut stream) = sender.send_request(get("POST"), false).expect("is open");
-    stream.send_data("hello".into(), false).expect("is open");
-    let (mut origin, head) = handed.next().await;
-    origin.begin(&head, false);
-    assert_eq!(&soon(origin.piece()).await.expect("whole").expect("a piece")[..], b"hello");
-    stream.send_reset(::h2::Reason::CANCEL);
-    let end = within(AT_ONCE, origin.piece()).await;
-    assert!(end.is_err(), "the upload ended with {end:?}");
-    drop((response, origin));
-
+    {
+        // The origin thinks.
+        let (_response, mut stream) = sender.send_request(get("GET"), true).expect("is open");
+        let (mut origin, _) = handed.next().await;
+        stream.send_reset(::h2::Reason::CANCEL);
+        within(AT_ONCE, origin.closed()).await;
+    }
+    {
+        // A download.
+        let (response, mut stream) = sender.send_request(get("GET"), true).expect("is open");
+        let (mut origin, _) = handed.next().await;
+        origin.send("HTTP/1.1 200 OK\r\n\r\nhello").await;
+        let mut content = soon(response).await.expect("a response").into_body();
+        soon(content.data()).await.expect("content").expect("no reset");
+        stream.send_reset(::h2::Reason::CANCEL);
+        within(AT_ONCE, origin.closed()).await;
+    }
+    {
+        // An upload, which must not look complete.
+        let (_response, mut stream) = sender.send_request(get("POST"), false).expect("is open");
+        stream.send_data("hello".into(), false).expect("is open");
+        let (mut origin, head) = handed.next().await;
+        origin.begin(&head, false);
+        assert_eq!(&soon(origin.piece()).await.expect("whole").expect("a piece")[..], b"hello");
+        stream.send_reset(::h2::Reason::CANCEL);
+        let end = within(AT_ONCE, origin.piece()).await;
+        assert!(end.is_err(), "the upload ended with {end:?}");
+    }
     its_origin.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
     assert_eq!(soon(neighbour).await.expect("was left alone").status(), 200);
-    drop(its_origin);
+    drop((its_origin, sender));
     nothing_stays(&share, &before).await;
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use wingman_tests::{Head, Share, soon};
+use wingman_tests::{EdgeOptions, HostOptions, Share, h2, soon};
 
 const PIECES: usize = 12;
 const PIECE: &[u8] = b"0123456789";
@@ -94,10 +94,9 @@ mod alone {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn nothing_is_held_back_over_http2() {
-        let edge = wingman_tests::EdgeOptions::default().tls();
-        let (share, mut handed) =
-            Share::handing_over_with(edge, wingman_tests::HostOptions::default()).await;
-        let sender = wingman_tests::h2::connect(&share.edge, share.authority()).await;
+        let edge = EdgeOptions::default().tls();
+        let (share, mut handed) = Share::handing_over_with(edge, HostOptions::default()).await;
+        let sender = h2::connect(&share.edge, share.authority()).await;
         let request = http::Request::post(format!("https://{}/", share.authority()));
         let request = request.body(()).expect("a request");
         let began = Instant::now();
@@ -169,7 +168,7 @@ async fn request(framing: Framing) {
     let mut visitor = share.visit().await;
     // The head arrives before there is any content.
     visitor.send(share.request("POST /upload", &framing.fields())).await;
-    let (mut origin, head): (_, Head) = handed.next().await;
+    let (mut origin, head) = handed.next().await;
     origin.begin(&head, false);
     let mut latencies = Latencies::default();
     for number in 0..PIECES {

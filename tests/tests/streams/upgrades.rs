@@ -27,8 +27,10 @@ async fn upgraded(early: bool) -> (Share, Wire<TcpStream>, OriginConnection) {
 }
 
 async fn expect(wire: &mut Wire<TcpStream>, bytes: &str) {
-    let got = soon(wire.read_exact(bytes.len())).await.expect("flows");
-    assert_eq!(String::from_utf8_lossy(&got), bytes);
+    match soon(wire.read_exact(bytes.len())).await {
+        Ok(got) => assert_eq!(String::from_utf8_lossy(&got), bytes),
+        Err(error) => panic!("{bytes:?} does not come: {error}"),
+    }
 }
 
 #[tokio::test]

@@ -75,7 +75,10 @@ fn messages_are_those_of_the_vectors() {
 fn what_only_a_strict_parser_refuses() {
     // JSON.parse of a browser takes both; nobody sends them, so they are not in the vectors.
     let nested = format!(r#"{{"type":"end","x":{}{}}}"#, "[".repeat(10_000), "]".repeat(10_000));
-    for json in [nested.as_str(), r#"{"type":"open","resumeKey":"a","resumeKey":"b","maxExchanges":1,"agent":"w"}"#] {
+    for json in [
+        nested.as_str(),
+        r#"{"type":"open","resumeKey":"a","resumeKey":"b","maxExchanges":1,"agent":"w"}"#,
+    ] {
         assert!(control::decode::<HostToEdge>(json.as_bytes()).is_err());
     }
     assert!(control::decode::<HostToEdge>(b"{\"type\":\"end\xff\"}").is_err(), "not UTF-8");

@@ -23,10 +23,16 @@ fn frame() -> impl Strategy<Value = Frame> {
     let stream = || (1..=u32::MAX).prop_map(StreamId);
     let code = (0..ResetCode::ALL.len()).prop_map(|index| ResetCode::ALL[index]);
     prop_oneof![
-        (stream(), 0..=3_u8, payload())
-            .prop_map(|(stream, flags, head)| Frame::Open { stream, flags: Flags(flags), head }),
-        (stream(), 0..=7_u8, payload())
-            .prop_map(|(stream, flags, head)| Frame::Head { stream, flags: Flags(flags), head }),
+        (stream(), 0..=3_u8, payload()).prop_map(|(stream, flags, head)| Frame::Open {
+            stream,
+            flags: Flags(flags),
+            head
+        }),
+        (stream(), 0..=7_u8, payload()).prop_map(|(stream, flags, head)| Frame::Head {
+            stream,
+            flags: Flags(flags),
+            head
+        }),
         (stream(), payload())
             .prop_filter("never empty", |(_, content)| !content.is_empty())
             .prop_map(|(stream, content)| Frame::Data { stream, content }),

@@ -22,11 +22,8 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn new(target: &Target, host: &HostHeader) -> Self {
         let scheme = target.scheme();
-        let mut hosts: Vec<Vec<u8>> = target
-            .host_names()
-            .into_iter()
-            .map(String::into_bytes)
-            .collect();
+        let mut hosts: Vec<Vec<u8>> =
+            target.host_names().into_iter().map(String::into_bytes).collect();
         let mut authorities: Vec<Vec<u8>> = hosts
             .iter()
             .map(|host| {
@@ -41,27 +38,19 @@ impl Names {
             authorities.push(without_default_port(fixed.as_str().as_bytes(), scheme).to_vec());
             hosts.push(fixed.host().as_bytes().to_vec());
         }
-        Self {
-            scheme,
-            authorities,
-            hosts,
-        }
+        Self { scheme, authorities, hosts }
     }
 
     pub(super) fn has_authority(&self, authority: &[u8]) -> bool {
         let authority = without_default_port(authority, self.scheme);
-        self.authorities
-            .iter()
-            .any(|known| same_authority(known, authority))
+        self.authorities.iter().any(|known| same_authority(known, authority))
     }
 
     /// Whether a cookie's domain is the origin's host.
     pub(super) fn has_domain(&self, domain: &[u8]) -> bool {
         let domain = domain.strip_prefix(b".").unwrap_or(domain);
         self.hosts.iter().any(|host| {
-            let bare = host
-                .strip_prefix(b"[")
-                .and_then(|host| host.strip_suffix(b"]"));
+            let bare = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]"));
             host.eq_ignore_ascii_case(domain)
                 || bare.is_some_and(|bare| bare.eq_ignore_ascii_case(domain))
         })
@@ -88,15 +77,9 @@ pub(super) fn split_url(url: &[u8]) -> Option<Url<'_>> {
         (None, url.strip_prefix(b"//")?)
     };
     // Browsers read a backslash as a slash.
-    let end = after
-        .iter()
-        .position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'));
+    let end = after.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#' | b'\\'));
     let (authority, rest) = after.split_at(end.unwrap_or(after.len()));
-    (!authority.is_empty()).then_some(Url {
-        scheme,
-        authority,
-        rest,
-    })
+    (!authority.is_empty()).then_some(Url { scheme, authority, rest })
 }
 
 /// Hosts are compared without regard to case (RFC 9110 §4.2.3).

@@ -67,14 +67,7 @@ fn url(
         Some(_) => (public.scheme.as_str(), b"://"),
         None => ("", b"//"),
     };
-    join(&[
-        before,
-        scheme.as_bytes(),
-        slashes,
-        public.authority(),
-        url.rest,
-        after,
-    ])
+    join(&[before, scheme.as_bytes(), slashes, public.authority(), url.rest, after])
 }
 
 /// Splits `5; url=http://…` around its URL, which may be in quotes.
@@ -89,17 +82,11 @@ fn refresh_target(value: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     }
     start += 1;
     start += spaces(value.get(start..)?);
-    let quote = value
-        .get(start)
-        .copied()
-        .filter(|byte| matches!(byte, b'"' | b'\''));
+    let quote = value.get(start).copied().filter(|byte| matches!(byte, b'"' | b'\''));
     start += usize::from(quote.is_some());
     let rest = value.get(start..)?;
     let length = match quote {
-        Some(quote) => rest
-            .iter()
-            .position(|byte| *byte == quote)
-            .unwrap_or(rest.len()),
+        Some(quote) => rest.iter().position(|byte| *byte == quote).unwrap_or(rest.len()),
         None => rest.len(),
     };
     let (target, after) = rest.split_at(length);
@@ -133,7 +120,5 @@ fn is_own_domain(attribute: &[u8], names: &Names) -> bool {
 }
 
 fn spaces(text: &[u8]) -> usize {
-    text.iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t'))
-        .count()
+    text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
 }

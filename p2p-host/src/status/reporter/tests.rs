@@ -10,10 +10,7 @@ const JSON: Options = Options {
     style: Style::Json,
     qr: true,
     log_query: false,
-    terminal: Terminal {
-        width: || None,
-        utc_offset: |_| 0,
-    },
+    terminal: Terminal { width: || None, utc_offset: |_| 0 },
 };
 
 /// A pipe whose reader reads only when told to.
@@ -47,9 +44,7 @@ impl Pipe {
     fn events(&self) -> Vec<Value> {
         let state = self.shared.0.lock();
         let text = std::str::from_utf8(&state.bytes).expect("UTF-8");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect(line))
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 }
 
@@ -89,9 +84,7 @@ async fn events_arrive_in_order_and_finish_waits_for_the_last() {
     let (reporter, pipe) = start(JSON, 100);
     reporter.report(ready());
     for active in 0..50 {
-        reporter
-            .clone()
-            .report(Event::Visitors { active, total: 0 });
+        reporter.clone().report(Event::Visitors { active, total: 0 });
     }
     reporter.finish().await;
     let events = pipe.events();
@@ -114,45 +107,20 @@ async fn a_blocked_output_drops_log_lines_counts_them_and_loses_nothing_else() {
     for _ in 0..100 {
         reporter.report(exchange());
     }
-    reporter.report(Event::Warning {
-        message: "kept".into(),
-    });
-    reporter.report(Event::Closing {
-        reason: "kept".into(),
-    });
-    assert_eq!(
-        reporter.totals().exchanges,
-        100,
-        "the totals know of dropped lines"
-    );
+    reporter.report(Event::Warning { message: "kept".into() });
+    reporter.report(Event::Closing { reason: "kept".into() });
+    assert_eq!(reporter.totals().exchanges, 100, "the totals know of dropped lines");
     pipe.set(|state| state.blocked = false);
     reporter.finish().await;
-    let names: Vec<String> = pipe
-        .events()
-        .iter()
-        .map(|event| event["event"].to_string())
-        .collect();
-    let count = |name: &str| {
-        names
-            .iter()
-            .filter(|n| **n == format!("\"{name}\""))
-            .count()
-    };
+    let names: Vec<String> = pipe.events().iter().map(|event| event["event"].to_string()).collect();
+    let count = |name: &str| names.iter().filter(|n| **n == format!("\"{name}\"")).count();
     assert_eq!(
-        (
-            count("ready"),
-            count("exchange"),
-            count("warning"),
-            count("closing")
-        ),
+        (count("ready"), count("exchange"), count("warning"), count("closing")),
         (1, 18, 1, 1),
         "{names:?}"
     );
     let dropped = pipe.events().pop().expect("events");
-    assert_eq!(
-        (&dropped["event"], &dropped["lines"]),
-        (&"dropped".into(), &82.into())
-    );
+    assert_eq!((&dropped["event"], &dropped["lines"]), (&"dropped".into(), &82.into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,8 +170,7 @@ fn the_thread_ends_with_the_last_handle() {
     drop(reporter);
     assert!(gone.try_recv().is_err(), "a clone is left");
     drop(clone);
-    gone.recv_timeout(Duration::from_secs(10))
-        .expect("the view was dropped");
+    gone.recv_timeout(Duration::from_secs(10)).expect("the view was dropped");
 }
 
 #[tokio::test]
@@ -211,10 +178,8 @@ async fn queries_stay_out_of_the_log_unless_asked_for() {
     for (log_query, target) in [(false, "/a"), (true, "/a?key=secret")] {
         let (reporter, pipe) = start(Options { log_query, ..JSON }, 20);
         reporter.report(ready());
-        reporter.report(Event::Exchange(ExchangeRecord {
-            target: "/a?key=secret".into(),
-            ..record()
-        }));
+        reporter
+            .report(Event::Exchange(ExchangeRecord { target: "/a?key=secret".into(), ..record() }));
         reporter.finish().await;
         assert_eq!(pipe.events()[1]["target"], target);
     }
@@ -222,22 +187,13 @@ async fn queries_stay_out_of_the_log_unless_asked_for() {
 
 #[tokio::test]
 async fn plain_text_has_one_line_per_event_and_no_colours() {
-    let (reporter, pipe) = start(
-        Options {
-            style: Style::Plain,
-            ..JSON
-        },
-        20,
-    );
+    let (reporter, pipe) = start(Options { style: Style::Plain, ..JSON }, 20);
     reporter.report(ready());
     reporter.report(exchange());
     reporter.finish().await;
     let text = String::from_utf8(pipe.shared.0.lock().bytes.clone()).expect("UTF-8");
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(
-        lines[..4],
-        ["", "  https://a.example", "  → http://localhost:3000", ""]
-    );
+    assert_eq!(lines[..4], ["", "  https://a.example", "  → http://localhost:3000", ""]);
     assert!(lines[4].contains("GET     /"), "{text}");
     assert_eq!(lines.len(), 5);
     assert!(!text.contains('\x1b'));

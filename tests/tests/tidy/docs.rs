@@ -1,0 +1,118 @@
+//! Pages that lead somewhere: links, make targets and scripts that are named exist.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    lexer::is_word,
+    none,
+    source::{files, read, root},
+};
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut wrong = Vec::new();
+    let pages = files(&["md"]);
+    assert!(pages.len() > 5, "the pages are not where they were");
+    for page in &pages {
+        let folder = page.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for target in links(&page.text) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let to = if path.is_empty() { page.path.clone() } else { format!("{folder}/{path}") };
+            let to = to.trim_start_matches('/');
+            if !root().join(to).exists() {
+                wrong.push(format!("{}: {target}", page.path));
+            } else if !anchor.is_empty() && to.ends_with(".md") && !anchors(&read(to)).contains(anchor) {
+                wrong.push(format!("{}: {target} (no such heading)", page.path));
+            }
+        }
+    }
+    none("links lead somewhere", wrong);
+}
+
+/// Targets of links to files of ours.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.match_indices("](").filter_map(|(at, _)| text[at + 2..].split(')').next());
+    targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+}
+
+/// Headings as GitHub makes anchors of them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let kept = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    let anchor = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        title.chars().filter(|c| kept(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn make_targets_that_pages_name_exist() {
+    let makefile = read("Makefile");
+    let known: BTreeSet<&str> = makefile.lines().filter_map(target).collect();
+    assert!(known.contains("test"), "{known:?}");
+    let mut wrong = Vec::new();
+    for page in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+        let text = read(page);
+        let named: BTreeSet<&str> = made(&text).collect();
+        wrong.extend(named.difference(&known).map(|name| format!("{page}: make {name}")));
+    }
+    let ci = read(".ci/run");
+    wrong.extend(made(&ci).filter(|name| !known.contains(name)).map(|name| format!(".ci/run: make {name}")));
+    none("make knows the targets that pages name", wrong);
+}
+
+fn target(line: &str) -> Option<&str> {
+    let (name, rest) = line.split_once(':')?;
+    let is_name = !name.is_empty() && name.bytes().all(|byte| is_word(byte) || byte == b'-');
+    (is_name && !rest.starts_with('=')).then_some(name)
+}
+
+/// Words after `make` at the beginning of a line, a code span, or after a variable.
+fn made(text: &str) -> impl Iterator<Item = &str> {
+    let places = text.match_indices("make ").filter(|(at, _)| {
+        let line = text[..*at].rsplit('\n').next().unwrap_or_default();
+        let command = line.rsplit('`').next().unwrap_or_default().trim();
+        // In words "make" is a verb; commands stand alone, after `exec`, or after variables.
+        let in_code = line.contains('`') && !line.ends_with(' ') || line.trim().is_empty() || command == "exec";
+        in_code || !command.is_empty() && command.split(' ').all(|word| word.contains('='))
+    });
+    places.filter_map(|(at, make)| {
+        let rest = &text[at + make.len()..];
+        let end = rest.bytes().position(|byte| !is_word(byte) && byte != b'-').unwrap_or(rest.len());
+        (end > 0).then(|| &rest[..end])
+    })
+}
+
+#[test]
+fn metrics_that_prometheus_asks_for_exist() {
+    let readme = read("README.md");
+    let mut wrong = Vec::new();
+    for file in files(&["yml", "yaml", "json"]).iter().filter(|file| file.path.starts_with("conf/")) {
+        for (at, _) in file.text.match_indices("wingman_edge_") {
+            let name = &file.text[at + "wingman_edge_".len()..];
+            let name = &name[..name.bytes().position(|byte| !is_word(byte)).unwrap_or(name.len())];
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            if !readme.contains(&format!("`{}`", family.unwrap_or(name))) {
+                wrong.push(format!("{}: wingman_edge_{name}", file.path));
+            }
+        }
+    }
+    none("rules and boards ask for metrics that the README lists", wrong);
+}
+
+#[test]
+fn the_changelog_has_a_place_for_changes() {
+    let text = read("CHANGELOG.md");
+    assert!(text.contains("\n## [Unreleased]\n"), "CHANGELOG.md has no Unreleased section");
+}
+
+#[test]
+fn pages_are_read_as_they_are_meant() {
+    assert_eq!(links("[a](b.md#c) [d](https://e) ![f](g)").collect::<Vec<_>>(), ["b.md#c", "g"]);
+    assert!(anchors("# A `b`: c, d\n").contains("a-b-c-d"));
+    assert_eq!(target("demo: build-deps"), Some("demo"));
+    assert_eq!(target("SHELL := /bin/bash"), None);
+    let text = "Run `make demo`, or\n    make test\nPORT=1 make bench\nto make sure of it.\nexec make lint\n";
+    assert_eq!(made(text).collect::<Vec<_>>(), ["demo", "test", "bench", "lint"]);
+}
