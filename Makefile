@@ -2,13 +2,16 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: demo test bench fmt static lint unit browser deps build-deps deny help
+.PHONY: demo test bench fmt static lint unit browser advisories deps build-deps help
 
 help:
 	@echo "make demo    build, start an edge on loopback and share an app (PORT=… for yours)"
 	@echo "make test    install what tests need and run all of them"
 	@echo "make bench   measure against nginx, plain Pingora, bore and rathole"
 	@echo "make fmt     format"
+	@echo "make lint | unit | browser    parts of make test; make deps | build-deps    what it installs"
+	@echo "make advisories    cargo deny's check of known vulnerabilities (needs the internet)"
+	@echo "make static  the scripts of the direct path (none yet)"
 
 demo: build-deps
 	@scripts/demo.sh
@@ -19,7 +22,11 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
-	$(CARGO) deny --log-level error check
+	$(CARGO) deny --log-level error check bans licenses sources
+
+# Apart from `make lint`, for it fetches RustSec's database from GitHub, which an offline CI cannot.
+advisories:
+	$(CARGO) deny --log-level error check advisories
 
 # Integration tests run the real binaries, optimized: they are what users have, and memory and latency
 # figures of an unoptimized build say nothing.

@@ -57,5 +57,5 @@ fi
 
 # In the foreground: its view belongs to the terminal, and Ctrl-C reaches it first.
 status=0
-"$bin/wingman" "$target" --edge "http://localhost:$EDGE_PORT" --name "$NAME" ${WINGMAN_ARGS:-} || status=$?
+"$bin/wingman" "$target" --edge "http://localhost:$EDGE_PORT" --name "$NAME" ${DEMO_ARGS:-} || status=$?
 exit "$status"

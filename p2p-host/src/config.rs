@@ -130,7 +130,7 @@ pub struct Loaded {
 /// the real one.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// Variables with the prefix `WINGMAN_`, and `HOME` and `XDG_CONFIG_HOME`.
+    /// Variables with the prefix `WINGMAN_`, and `HOME`, `XDG_CONFIG_HOME` and `XDG_STATE_HOME`.
     pub variables: std::collections::BTreeMap<String, String>,
 }
 
@@ -255,7 +255,8 @@ impl Environment {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| {
-                name.starts_with(layer::PREFIX) || name == "HOME" || name == "XDG_CONFIG_HOME"
+                name.starts_with(layer::PREFIX)
+                    || matches!(name.as_str(), "HOME" | "XDG_CONFIG_HOME" | "XDG_STATE_HOME")
             })
             .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
             .collect();

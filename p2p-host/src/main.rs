@@ -10,11 +10,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .thread_name("wingman")
-        .enable_all()
-        .build();
+    // One thread: an exchange is a few short steps of several tasks, and handing them between threads costs
+    // more than running them (ARCHITECTURE.md has the figures).
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => {
             let ended = runtime.block_on(app::run(&cli));
@@ -34,6 +32,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// Enough for one visitor's bulk beside everything else; a laptop has other work to do.
-const WORKERS: usize = 2;

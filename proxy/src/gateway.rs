@@ -47,7 +47,7 @@ use crate::{
 pub(crate) struct Gateway {
     settings: Arc<Settings>,
     sessions: Arc<Registry>,
-    links: LinkServer,
+    links: Arc<LinkServer>,
     pages: Pages,
     metrics: Arc<Metrics>,
     shutting_down: Arc<AtomicBool>,
@@ -91,7 +91,7 @@ impl ProxyHttp for Gateway {
         match route {
             Route::Invalid => self.problem(session, Problem::BadRequest).await,
             Route::Session(name) if !path.starts_with(RESERVED_PREFIX) => {
-                match self.sessions.find(&name) {
+                match self.sessions.find_or_await(&name).await {
                     Some(found) => self.exchange(session, &found, scheme).await,
                     None => self.problem(session, Problem::UnknownSession).await,
                 }
@@ -136,7 +136,7 @@ impl ProxyHttp for Gateway {
 }
 
 impl Gateway {
-    /// Becomes a link, in this very task, or says why not.
+    /// Becomes a link, or says why not.
     async fn link(&self, session: &mut Session) -> Result<bool> {
         let request = session.req_header();
         let admitted = if self.shutting_down.load(Ordering::Relaxed) {
@@ -182,8 +182,7 @@ impl Gateway {
         switching.insert_header(header::SEC_WEBSOCKET_ACCEPT, admission.accept)?;
         switching.insert_header(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)?;
         let stream = steal::steal(session, switching).await?;
-        self.links.serve(stream, admission.grant).await;
-        drop(place);
+        self.links.spawn(stream, admission.grant, place);
         Ok(true)
     }
 
@@ -210,7 +209,10 @@ impl Gateway {
             443 => String::new(),
             port => format!(":{port}"),
         };
-        let target = String::from_utf8_lossy(head::target(request)).into_owned();
+        let Some(target) = head::target(request) else {
+            return self.problem(session, Problem::BadRequest).await;
+        };
+        let target = String::from_utf8_lossy(target);
         let location = format!("https://{host}{port}{target}");
         let Ok(location) = HeaderValue::from_str(&location) else {
             return self.problem(session, Problem::BadRequest).await;

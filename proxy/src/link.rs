@@ -8,8 +8,10 @@ pub use places::{Place, Places};
 
 use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    task::{JoinHandle, JoinSet},
     time::timeout,
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol};
@@ -39,8 +41,6 @@ pub struct LinkLimits {
     pub max_exchanges: usize,
     /// Liveness.
     pub heartbeat: HeartbeatConfig,
-    /// Bytes of one head.
-    pub max_head: usize,
 }
 
 /// Serves links.
@@ -54,11 +54,29 @@ pub struct LinkServer {
     pub limits: LinkLimits,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// The running links.
+    pub tasks: Mutex<JoinSet<()>>,
 }
 
 impl LinkServer {
-    /// Serves one link to its end, in the caller's task.
-    pub async fn serve<S>(&self, stream: S, grant: Grant)
+    /// Serves one link in a task of its own: the caller's is Pingora's, whose request is over but whose
+    /// state would be kept for as long as the link lives. `place` is given back at its end.
+    pub fn spawn<S>(self: &Arc<Self>, stream: S, grant: Grant, place: Option<Place>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let server = self.clone();
+        let mut tasks = self.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            server.serve(stream, grant).await;
+            drop(place);
+        });
+    }
+
+    /// Serves one link to its end. The caller's task moves the bytes; what is said on the control stream
+    /// has a task of its own, so that a message of an exchange does not wake it.
+    async fn serve<S>(self: &Arc<Self>, stream: S, grant: Grant)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -68,15 +86,17 @@ impl LinkServer {
         let mut config = Config::new(Role::Opener);
         config.heartbeat = self.limits.heartbeat;
         config.max_streams = self.limits.max_exchanges;
-        config.max_head = self.limits.max_head;
         let link = Link::new(config);
-        let (closed, (), ()) = tokio::join!(
-            drive(socket, link.clone()),
-            self.control(&link, &grant),
-            self.measure(&link)
-        );
+        let token = grant.id.clone();
+        let (server, attended) = (self.clone(), link.clone());
+        let mut attendant = AbortOnDrop(tokio::spawn(async move {
+            tokio::join!(server.control(&attended, &grant), server.measure(&attended));
+        }));
+        let closed = drive(socket, link).await;
+        // It ends with the link.
+        let _ = (&mut attendant.0).await;
         self.metrics.links_closed.get(link_end(&closed)).add(1);
-        tracing::info!(token = %grant.id, %closed, "link closed");
+        tracing::info!(%token, %closed, "link closed");
     }
 
     async fn control(&self, link: &Link, grant: &Grant) {
@@ -176,6 +196,15 @@ impl LinkServer {
             Ok(json) => link.send_control(json),
             Err(error) => tracing::error!(%error, "control message cannot be encoded"),
         }
+    }
+}
+
+/// A task that does not outlive the one that awaits it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

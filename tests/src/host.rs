@@ -21,9 +21,17 @@ pub struct HostOptions {
     arguments: Vec<String>,
     settings: Vec<(String, String)>,
     state: Option<Arc<TempDir>>,
+    edge_port: Option<u16>,
 }
 
 impl HostOptions {
+    /// Reaches the edge through this port of 127.0.0.1, where a test has put something in between.
+    #[must_use]
+    pub fn edge_port(mut self, port: u16) -> Self {
+        self.edge_port = Some(port);
+        self
+    }
+
     /// The session name to ask for.
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
@@ -61,9 +69,10 @@ impl HostOptions {
         if edge.ca_file().is_some() {
             self.name.get_or_insert_with(|| TLS_NAME.to_owned());
         }
+        let url = self.edge_port.map(|port| format!("http://localhost:{port}"));
         let launch = Launch {
             options: self,
-            edge: edge.url(),
+            edge: url.unwrap_or_else(|| edge.url()),
             ca: edge.ca_file(),
             target: target.to_owned(),
         };

@@ -54,6 +54,9 @@ impl Drop for Open {
 }
 
 /// Requests that have reached an origin; see [`Origin::handing_over`].
+///
+/// A host keeps a connection after its response and may send the next request there: drop a connection
+/// on which no more requests are read.
 #[derive(Debug)]
 pub struct Handed(mpsc::Receiver<(OriginConnection, Head)>);
 

@@ -180,7 +180,29 @@ fn find(binary: &str) -> PathBuf {
          WINGMAN_BIN_DIR to the binaries",
         path.display()
     );
+    warn_if_stale(&path);
     path
+}
+
+/// Says so when sources are newer than the binary: the commonest reason for a test that should pass.
+fn warn_if_stale(binary: &Path) {
+    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut directories: Vec<PathBuf> =
+        ["proxy/src", "p2p-host/src", "crates"].iter().map(|path| root.join(path)).collect();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs")
+                && modified(&path) > modified(binary)
+            {
+                eprintln!("{} is older than {}: build it", binary.display(), path.display());
+                return;
+            }
+        }
+    }
 }
 
 /// A port of 127.0.0.1 where nothing listens, out of the range that the kernel gives to connections:

@@ -24,6 +24,10 @@ use wingman_tests::{
 /// Longer than Pingora's read timeout of 60 s, which must not cut a silent WebSocket.
 const SILENCE: Duration = Duration::from_secs(70);
 
+const HANDSHAKE: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
+                         Sec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
 /// Both ends of an open WebSocket.
 async fn open() -> (Share, WebSocketStream<TcpStream>, WebSocketStream<TcpStream>) {
     let (share, mut handed) = Share::handing_over().await;
@@ -105,12 +109,13 @@ async fn fragments_with_a_ping_in_between_make_one_message() {
 async fn pings_are_answered_by_the_other_end() {
     let (_share, mut visitor, mut origin) = open().await;
     send(&mut visitor, Message::Ping("to origin".into())).await;
-    // tungstenite answers when it reads and writes on.
     assert_eq!(receive(&mut origin).await, Message::Ping("to origin".into()));
-    send(&mut origin, Message::Ping("to visitor".into())).await;
+    // tungstenite has an answer ready, and sends it when it is told to.
+    soon(origin.flush()).await.expect("is open");
     assert_eq!(receive(&mut visitor).await, Message::Pong("to origin".into()));
+    send(&mut origin, Message::Ping("to visitor".into())).await;
     assert_eq!(receive(&mut visitor).await, Message::Ping("to visitor".into()));
-    send(&mut visitor, Message::text("on")).await;
+    soon(visitor.flush()).await.expect("is open");
     assert_eq!(receive(&mut origin).await, Message::Pong("to visitor".into()));
 }
 
@@ -135,6 +140,8 @@ async fn close_codes_reach_the_other_end() {
         let (share, mut visitor, mut origin) = open().await;
         soon(origin.close(Some(frame.clone()))).await.expect("is open");
         assert_eq!(receive(&mut visitor).await, Message::Close(Some(frame.clone())));
+        // tungstenite has an answer ready, and sends it when it is told to.
+        let _ = soon(visitor.flush()).await;
         assert!(soon(origin.next()).await.is_some_and(|message| message.is_ok()));
         drop(origin);
         assert!(soon(visitor.next()).await.is_none());
@@ -177,10 +184,7 @@ async fn compression_is_between_the_ends() {
     const ANSWER: &str = "permessage-deflate; server_no_context_takeover";
     let (share, mut handed) = Share::handing_over().await;
     let mut visitor = share.visit().await;
-    let handshake = format!(
-        "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: {OFFER}\r\n"
-    );
+    let handshake = format!("{HANDSHAKE}Sec-WebSocket-Extensions: {OFFER}\r\n");
     visitor.send(share.request("GET /", &handshake)).await;
     let (mut origin, head) = handed.next().await;
     assert_eq!(head.get("sec-websocket-extensions"), Some(OFFER));
@@ -200,22 +204,21 @@ async fn compression_is_between_the_ends() {
 #[tokio::test]
 async fn a_refused_upgrade_is_an_ordinary_response() {
     let (share, mut handed) = Share::handing_over().await;
-    for (status, fields) in
-        [("403 Forbidden", ""), ("401 Unauthorized", "WWW-Authenticate: Basic\r\n")]
-    {
-        let visitor = ws::connect(&share.edge, &share.host, "/", &[]);
-        let origin = async {
-            let (mut connection, _) = handed.next().await;
-            connection
-                .send(format!("HTTP/1.1 {status}\r\n{fields}Content-Length: 9\r\n\r\nnot today"))
-                .await;
-            connection
-        };
-        let (visitor, _origin) = tokio::join!(visitor, origin);
-        let Err(Error::Http(response)) = visitor else { panic!("not refused: {visitor:?}") };
-        assert!(status.starts_with(response.status().as_str()), "{status}: {response:?}");
-        assert_eq!(response.headers().contains_key("www-authenticate"), !fields.is_empty());
-        assert_eq!(response.body().as_deref(), Some(&b"not today"[..]));
+    let mut visitor = share.visit().await;
+    for (status, fields) in [
+        ("403 Forbidden", "Content-Length: 9\r\n"),
+        ("401 Unauthorized", "WWW-Authenticate: Basic\r\nContent-Length: 9\r\n"),
+        ("200 OK", "Content-Type: text/html\r\n"),
+    ] {
+        visitor.send(share.request("GET /", HANDSHAKE)).await;
+        let (mut origin, _) = handed.next().await;
+        origin.send(format!("HTTP/1.1 {status}\r\n{fields}\r\nnot today")).await;
+        drop(origin);
+        // Also the next one is read on this connection: it never was anything but HTTP.
+        let response = visitor.response(false).await.expect("whole");
+        assert_eq!(response.head.start, format!("HTTP/1.1 {status}"));
+        assert_eq!(response.head.get("www-authenticate").is_some(), fields.contains("WWW"));
+        assert_eq!(response.text(), "not today");
     }
     no_upgrade_is_left(&share).await;
 }
@@ -279,9 +282,7 @@ async fn they_work_over_tls() {
         Share::handing_over_with(EdgeOptions::default().tls(), HostOptions::default()).await;
     let stream = h2::tls(&share.edge, share.authority(), &["http/1.1"]).await;
     let mut visitor = wingman_tests::Wire::new(stream);
-    let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    visitor.send(share.request("GET /", handshake)).await;
+    visitor.send(share.request("GET /", HANDSHAKE)).await;
     let (connection, head) = handed.next().await;
     assert_eq!(head.get("x-forwarded-proto"), Some("https"));
     let mut origin = ws::accept(connection.into_wire(), &head, "").await;

@@ -25,7 +25,7 @@ use wingman_wire::{code::CloseCode, frame::MAX_MESSAGE};
 use crate::state::{Closed, Link};
 
 /// Messages read before other tasks of the thread have a turn.
-const READ_BURST: usize = 32;
+const READ_BURST: usize = 8;
 
 /// How long a closing socket may take for its last bytes.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
@@ -54,6 +54,8 @@ where
         poll_fn(|context| poll(&mut socket, &link, &mut timer, &mut wakers, context)).await;
     link.finish(closed.clone());
     std::mem::forget(guard);
+    // Taken from the state, but not woken when an error came in between.
+    wakers.drain(..).for_each(Waker::wake);
     let frame = match &closed {
         Closed::Locally(code) => Some((*code, String::new())),
         Closed::Carrier(wingman_mux::CarrierError::Silent(_)) => {

@@ -156,11 +156,20 @@ impl Exchange {
         self.act(|link| link.mux.finish(self.id, trailers))
     }
 
-    /// Ends both directions abruptly.
+    /// Ends both directions abruptly; what the peer has not got yet is dropped.
     pub fn reset(&self, code: ResetCode) {
         // An error means that the link is closed: then it is reset already.
         let _ = self.act(|link| {
             link.mux.reset(self.id, code);
+            Ok(())
+        });
+    }
+
+    /// Ends both directions, after everything that was sent before.
+    pub fn abort(&self, code: ResetCode) {
+        // As in `reset`.
+        let _ = self.act(|link| {
+            link.mux.abort(self.id, code);
             Ok(())
         });
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wingman_wire::head::DEFAULT_MAX_HEAD;
+use wingman_wire::head::MAX_HEAD;
 
 /// Content bytes each direction of a stream may send before the first CREDIT. Part of the protocol.
 ///
@@ -20,8 +20,9 @@ pub enum Role {
 }
 
 /// Limits. What a hostile peer can make this end hold is bounded by
-/// `max_streams × (INITIAL_CREDIT + 2 × max_head) + growth_budget`, what its own users can make it
-/// queue by `send_bound + max_streams × 16 KiB`.
+/// `max_streams × (INITIAL_CREDIT + max_head + 8 × 16 KiB) + growth_budget` bytes, up to four times that where
+/// it cuts its messages so that a kept frame keeps a whole message; what its own users can make it queue by
+/// `send_bound + max_streams × 16 KiB`.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Which end.
@@ -48,7 +49,7 @@ impl Config {
         Self {
             role,
             max_streams: 256,
-            max_head: DEFAULT_MAX_HEAD,
+            max_head: MAX_HEAD,
             max_window: 4 * 1024 * 1024,
             growth_budget: 32 * 1024 * 1024,
             stream_send_bound: 64 * 1024,

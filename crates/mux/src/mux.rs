@@ -222,18 +222,28 @@ impl Mux {
         }
     }
 
+    /// Ends both directions; what was queued is still sent, then the peer learns `code`: the last words of an
+    /// origin that dies belong to the visitor.
+    pub fn abort(&mut self, id: StreamId, code: ResetCode) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.receive.is_closed() && stream.send.is_closed() {
+            return;
+        }
+        stream.receive.abandon();
+        stream.send.reset_behind(code);
+        if stream.send.has_output() && !stream.send.scheduled {
+            stream.send.scheduled = true;
+            self.schedule.push(id, stream.send.transmitted);
+        }
+    }
+
     /// The user lets go. What is left open is cancelled; a response that is complete is still sent whole.
     pub fn release(&mut self, id: StreamId, code: ResetCode) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.released = true;
         if !stream.receive.is_closed() {
             if self.config.role == Role::Acceptor && stream.send.is_ending() {
-                stream.receive.abandon();
-                stream.send.enough();
-                if !stream.send.scheduled {
-                    stream.send.scheduled = true;
-                    self.schedule.push(id, stream.send.transmitted);
-                }
+                self.abort(id, ResetCode::Enough);
             } else {
                 self.reset(id, code);
             }
@@ -327,12 +337,7 @@ impl Mux {
         Ok(())
     }
 
-    fn handle_open(
-        &mut self,
-        id: StreamId,
-        flags: Flags,
-        head: Bytes,
-    ) -> Result<(), Violation> {
+    fn handle_open(&mut self, id: StreamId, flags: Flags, head: Bytes) -> Result<(), Violation> {
         if self.config.role == Role::Opener || id.0.is_multiple_of(2) {
             return Err(Violation::WrongSide);
         }

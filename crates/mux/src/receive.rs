@@ -33,7 +33,7 @@ pub enum Incoming {
         /// Encoded trailers, mostly empty.
         trailers: Bytes,
     },
-    /// Abrupt end; what had not been read is dropped.
+    /// Abrupt end, after what came before it.
     Reset(ResetCode),
 }
 
@@ -106,6 +106,10 @@ impl Receive {
             return Err(Violation::EndedInterim);
         }
         if flags.has(Flags::MORE) {
+            // Several of them may wait: one frame each bounds what they hold.
+            if interim {
+                return Err(Violation::HeadTooLarge);
+            }
             self.partial_head.extend_from_slice(&part);
             return Ok(false);
         }
@@ -181,12 +185,14 @@ impl Receive {
         self.queue.push_back(Incoming::Finish { trailers });
     }
 
-    /// The peer (or a violation) ends the stream. A direction that was finished stays readable.
+    /// The peer ends the stream. What came before stays readable, and a direction that was finished has
+    /// nothing to add.
     pub(crate) fn on_reset(&mut self, code: ResetCode) {
         if matches!(self.state, State::Finished | State::Reset) {
             return;
         }
-        self.abandon();
+        self.state = State::Reset;
+        self.partial_head = BytesMut::new();
         self.queue.push_back(Incoming::Reset(code));
     }
 

@@ -39,8 +39,8 @@ enum Piece {
     Finish {
         trailers: Bytes,
     },
-    /// The response is complete and the rest of the request is not wanted.
-    Enough,
+    /// The end of the stream, after everything queued before it.
+    Reset(ResetCode),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Send {
         config: &Config,
     ) -> Result<(), SendError> {
         self.expect(State::Head)?;
-        if head.len() > config.max_head {
+        if head.len() > if interim { MAX_PAYLOAD } else { config.max_head } {
             return Err(SendError::TooLarge);
         }
         self.queued = self.queued.saturating_add(head.len());
@@ -153,11 +153,14 @@ impl Send {
         Ok(())
     }
 
-    /// Tells the peer, after everything queued, that the rest of its content is not wanted.
-    pub(crate) fn enough(&mut self) {
-        if matches!(self.state, State::Ending | State::Ended) {
-            self.queue.push_back(Piece::Enough);
+    /// Ends the stream behind everything queued: with an error, or because the response is complete and the
+    /// rest of the request is not wanted.
+    pub(crate) fn reset_behind(&mut self, code: ResetCode) {
+        let said = matches!(self.queue.back(), Some(Piece::Reset(_)));
+        if !said && !matches!(self.state, State::Reset(_)) {
+            self.queue.push_back(Piece::Reset(code));
             self.state = State::Ending;
+            self.blocked = false;
         }
     }
 
@@ -200,10 +203,12 @@ impl Send {
     pub(crate) fn transmit(&mut self, stream: StreamId, out: &mut BytesMut, limit: usize) -> Turn {
         let mut quantum = MAX_PAYLOAD;
         while let Some(piece) = self.queue.front_mut() {
-            let room = limit.saturating_sub(out.len()).saturating_sub(HEADER_LEN);
             if quantum == 0 {
                 return Turn::More;
             }
+            let Some(room) = limit.checked_sub(out.len().saturating_add(HEADER_LEN)) else {
+                return Turn::Full;
+            };
             let wrote = match piece {
                 Piece::Head { kind, head, interim, end } => {
                     let length = head.len().min(MAX_PAYLOAD);
@@ -253,12 +258,13 @@ impl Send {
                     self.queue.pop_front();
                     0
                 }
-                Piece::Enough => {
+                Piece::Reset(code) => {
                     if room < 2 {
                         return Turn::Full;
                     }
-                    frame::Frame::Reset { stream, code: ResetCode::Enough }.put(out);
-                    self.state = State::Ended;
+                    let code = *code;
+                    frame::Frame::Reset { stream, code }.put(out);
+                    self.state = State::Reset(code);
                     self.queue.pop_front();
                     0
                 }
@@ -304,7 +310,7 @@ impl Send {
             .map(|piece| match piece {
                 Piece::Head { head, .. } => head.len(),
                 Piece::Data(content) => content.len(),
-                Piece::Finish { .. } | Piece::Enough => 0,
+                Piece::Finish { .. } | Piece::Reset(_) => 0,
             })
             .sum();
         assert_eq!(queued, self.queued, "queued bytes are counted");

@@ -9,8 +9,9 @@ use bytes::{Buf, BufMut, Bytes};
 
 use crate::varint;
 
-/// The default limit of an encoded head, both ways.
-pub const DEFAULT_MAX_HEAD: usize = 64 * 1024;
+/// The largest encoded head that an end must take, both ways. Part of the protocol: a longer one ends the
+/// carrier. Limits of an operator are lower and answered exchange by exchange.
+pub const MAX_HEAD: usize = 256 * 1024;
 
 /// How the visitor reached the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -102,6 +102,7 @@ pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
         Ok(Ok((socket, response))) => {
             let agreed = response.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
             if agreed.is_some_and(|protocol| protocol == SUBPROTOCOL) {
+                bound_unsent(&socket);
                 Ok(socket)
             } else {
                 Err(Failure::NotAnEdge {
@@ -112,6 +113,25 @@ pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
         }
     }
 }
+
+/// Keeps the kernel from taking megabytes of bulk ahead of a small exchange: what is not sent yet waits in
+/// the mux, where ready streams take turns.
+fn bound_unsent(socket: &Socket) {
+    let tcp = match socket.get_ref() {
+        MaybeTlsStream::Plain(tcp) => tcp,
+        MaybeTlsStream::Rustls(tls) => tls.get_ref().0,
+        _ => return,
+    };
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "android"))]
+    if let Err(error) = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT) {
+        tracing::debug!(%error, "the kernel's send queue is not bounded");
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "macos", target_os = "android")))]
+    let _ = tcp;
+}
+
+/// Two carrier messages: one on its way out, one to follow.
+const UNSENT: u32 = 128 * 1024;
 
 fn failure(edge: &EdgeAddress, error: Error) -> Failure {
     let url = || edge.url.clone();

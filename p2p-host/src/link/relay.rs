@@ -98,7 +98,7 @@ impl Relay {
                 reason: code.map_or("link lost", describe).to_owned(),
             },
             Err(Failed::Ours { code, blame, reason }) => {
-                exchange.reset(code);
+                exchange.abort(code);
                 Outcome::Reset { by: blame, reason }
             }
         };
@@ -224,6 +224,10 @@ async fn download(
                 *bytes_out += data.len() as u64;
                 if !data.is_empty() {
                     exchange.send_data(&mut data).await.map_err(Failed::send)?;
+                }
+                // Known by its length: the end leaves in the same message as the content.
+                if content.is_end_stream() {
+                    break;
                 }
             }
             Err(frame) => {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use wingman_link::{Closed, Link, drive};
 use wingman_mux::{Config, Role};
@@ -118,10 +118,20 @@ impl Session {
     async fn say_goodbye(mut self, exchanges: &mut JoinSet<()>) {
         self.link.drain();
         let deadline = Instant::now() + FAREWELL;
-        while !exchanges.is_empty() && Instant::now() < deadline {
+        loop {
             tokio::select! {
+                biased;
+                // Opened before the edge heard of the drain: they are run like the others.
+                exchange = self.link.accept() => match exchange {
+                    Some(exchange) => {
+                        let relay = self.relay.clone();
+                        exchanges.spawn(async move { relay.run(exchange).await });
+                    }
+                    None => break,
+                },
+                () = std::future::ready(()), if exchanges.is_empty() => break,
                 _ = exchanges.join_next() => {}
-                () = sleep(deadline - Instant::now()) => {}
+                () = sleep_until(deadline) => break,
             }
         }
         if let Ok(json) = control::encode(&HostToEdge::End) {

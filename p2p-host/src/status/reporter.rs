@@ -121,8 +121,10 @@ impl Reporter {
                 queue: Queue::new(capacity),
                 counter: Counter::new(),
                 closed: false,
+                idle: false,
             }),
             wake: Condvar::new(),
+            closing: Condvar::new(),
         });
         let (done, finished) = watch::channel(());
         let tick = matches!(options.style, Style::Live { .. }).then_some(TICK);
@@ -146,8 +148,12 @@ impl Reporter {
         }
         state.counter.count(&entry.event, Instant::now());
         state.queue.push(entry);
+        // Under load the thread is busy or pausing: most events cost no system call.
+        let idle = std::mem::take(&mut state.idle);
         drop(state);
-        self.handle.shared.wake.notify_one();
+        if idle {
+            self.handle.shared.wake.notify_one();
+        }
     }
 
     /// The numbers so far; they include exchanges whose line was dropped.
@@ -198,6 +204,7 @@ impl Handle {
     fn close(&self) {
         self.shared.state.lock().closed = true;
         self.shared.wake.notify_one();
+        self.shared.closing.notify_one();
     }
 }
 
@@ -209,13 +216,18 @@ impl Drop for Handle {
 
 struct Shared {
     state: Mutex<State>,
+    /// For events, while `State::idle`.
     wake: Condvar,
+    /// For the end alone.
+    closing: Condvar,
 }
 
 struct State {
     queue: Queue,
     counter: Counter,
     closed: bool,
+    /// The thread waits for an event.
+    idle: bool,
 }
 
 /// The thread: waits, takes all that is queued, and writes it without holding the lock.
@@ -223,6 +235,7 @@ fn write_down(shared: &Shared, mut view: View, tick: Option<Duration>) {
     loop {
         let mut state = shared.state.lock();
         while state.queue.is_empty() && !state.closed {
+            state.idle = true;
             match tick {
                 Some(tick) => {
                     if shared.wake.wait_for(&mut state, tick).timed_out() {
@@ -232,6 +245,7 @@ fn write_down(shared: &Shared, mut view: View, tick: Option<Duration>) {
                 None => shared.wake.wait(&mut state),
             }
         }
+        state.idle = false;
         let (entries, dropped) = state.queue.take();
         let totals = state.counter.totals(Instant::now());
         let closed = state.closed;
@@ -248,6 +262,10 @@ fn write_down(shared: &Shared, mut view: View, tick: Option<Duration>) {
             return;
         }
         view.refresh(&totals);
+        let mut state = shared.state.lock();
+        if !state.closed {
+            shared.closing.wait_for(&mut state, PAUSE);
+        }
     }
 }
 
@@ -258,6 +276,9 @@ pub(super) fn wants_colour() -> bool {
 
 /// Queued events; about 2 MB if every target has its longest form.
 const CAPACITY: usize = 1_024;
+/// Between two batches: what comes meanwhile is written together, and exchanges at full speed do not pay
+/// for waking the thread each time.
+const PAUSE: Duration = Duration::from_millis(40);
 /// How often the status line is brought up to date without events: its countdown is in seconds.
 const TICK: Duration = Duration::from_millis(500);
 const FINISH_DEADLINE: Duration = Duration::from_secs(2);

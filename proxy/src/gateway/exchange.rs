@@ -20,6 +20,9 @@ use crate::{
     telemetry::{Content, Outcome, Path},
 };
 
+/// Before a request that was refused unexecuted is offered again.
+const AGAIN: Duration = Duration::from_millis(20);
+
 /// A host that is alive answers for its origin; this only bounds one that is broken or hostile.
 const HEAD_DEADLINE: Duration = Duration::from_secs(600);
 
@@ -103,47 +106,63 @@ impl Gateway {
             return Err(End::Answer(Problem::TooManyRequests));
         }
         let authority = head::authority(request).as_bytes().to_vec();
-        let encoded = head::encode_request(request, &authority, &visitor, &mut rules);
+        let target = head::target(request).ok_or(End::Answer(Problem::BadRequest))?;
+        let encoded = head::encode_request(request, target, &authority, &visitor, &mut rules);
         let waits = rules.expects_continue;
         if encoded.len() as u64 > limits.head_bytes.0 {
             return Err(End::Answer(Problem::HeadTooLarge));
         }
-        let patience = self.settings.timeouts.resume_wait.0;
         let end = no_content && !asked.websocket;
-        let exchange = session.open(encoded, end, patience).await.map_err(|why| {
-            End::Answer(match why {
-                Unavailable::Away => Problem::HostAway,
-                Unavailable::Ended => Problem::UnknownSession,
-                Unavailable::Busy => Problem::TooManyExchanges,
-                Unavailable::HeadTooLarge => Problem::HeadTooLarge,
-            })
-        })?;
-        if waits && !no_content {
-            // RFC 9110 §10.1.1 lets an intermediary say it for the origin, whose host is there.
-            downstream
-                .as_downstream_mut()
-                .write_continue_response()
-                .await
-                .map_err(|_| End::Cut(None))?;
-        }
         let rules = Rules {
             asked,
             max_content,
+            max_head: limits.head_bytes.0,
             head_deadline: self.settings.timeouts.response_head.on().map_or(HEAD_DEADLINE, |s| s.0),
             no_content: end,
         };
-        let _stream = self.metrics.streams.hold();
-        let relayed =
-            relay::run(downstream, &exchange, rules, report, &self.metrics.upgrades).await;
-        relayed.map_err(|failure| {
+        let deadline = Instant::now() + self.settings.timeouts.resume_wait.0;
+        let mut said_continue = !waits || no_content;
+        loop {
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let exchange =
+                session.open(encoded.clone(), end, patience).await.map_err(unavailable)?;
+            if !std::mem::replace(&mut said_continue, true) {
+                // RFC 9110 §10.1.1 lets an intermediary say it for the origin, whose host is there.
+                let said = downstream.as_downstream_mut().write_continue_response().await;
+                said.map_err(|_| End::Cut(None))?;
+            }
+            let _stream = self.metrics.streams.hold();
+            let upgrades = &self.metrics.upgrades;
+            let failure = match relay::run(downstream, &exchange, rules, report, upgrades).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            // Refused before it was run (the host says goodbye, say): another link may take it.
+            let refused = matches!(failure, Failure::Reset(ResetCode::Refused));
+            if refused
+                && report.status.is_none()
+                && report.uploaded == 0
+                && Instant::now() < deadline
+            {
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
             tracing::debug!(error = %failure, "relay failed");
-            let problem = problem_of(&failure);
-            match (report.status, problem) {
+            return Err(match (report.status, problem_of(&failure)) {
                 (None, Some(problem)) => End::Answer(problem),
                 (_, problem) => End::Cut(problem),
-            }
-        })
+            });
+        }
     }
+}
+
+fn unavailable(why: Unavailable) -> End {
+    End::Answer(match why {
+        Unavailable::Away => Problem::HostAway,
+        Unavailable::Ended => Problem::UnknownSession,
+        Unavailable::Busy => Problem::TooManyExchanges,
+        Unavailable::HeadTooLarge => Problem::HeadTooLarge,
+    })
 }
 
 /// How a failed exchange ends for the visitor.
@@ -182,15 +201,19 @@ fn problem_of(failure: &Failure) -> Option<Problem> {
             | ResetCode::Internal => Problem::HostFailed,
         },
         Failure::LinkLost => Problem::LinkLost,
+        Failure::HeadTooLarge => Problem::OriginInvalid,
         Failure::BadHead(_) => Problem::HostFailed,
         Failure::Late => Problem::OriginTimeout,
         Failure::TooLarge => Problem::ContentTooLarge,
         Failure::Visitor(error) if is_timeout(error) => Problem::RequestTimeout,
-        Failure::Visitor(error) if error.etype == ErrorType::InvalidHTTPHeader => {
-            Problem::BadRequest
-        }
+        Failure::Visitor(error) if is_malformed(error) => Problem::BadRequest,
         Failure::Visitor(_) => return None,
     })
+}
+
+/// The visitor is there, but what it sends is not HTTP. Pingora names its own errors by text only.
+fn is_malformed(error: &Error) -> bool {
+    error.etype == ErrorType::InvalidHTTPHeader || error.etype.as_str() == "InvalidChunk"
 }
 
 fn is_timeout(error: &Error) -> bool {

@@ -22,28 +22,36 @@ pub(super) fn authority(request: &RequestHeader) -> &str {
 }
 
 /// The target in origin-form (or `*`), as the visitor wrote it. An absolute-form target loses scheme
-/// and authority, which Pingora has checked against `Host` (RFC 9112 §3.2.2).
-pub(super) fn target(request: &RequestHeader) -> &[u8] {
+/// and authority, which Pingora has checked against `Host` (RFC 9112 §3.2.2). `None` for anything else:
+/// a target that is no path must not become one.
+pub(super) fn target(request: &RequestHeader) -> Option<&[u8]> {
     let raw = request.raw_path();
     if raw.first() == Some(&b'/') || raw == b"*" {
-        return raw;
+        return Some(raw);
+    }
+    let scheme = raw.iter().position(|byte| *byte == b':')?;
+    let (scheme, rest) = raw.split_at(scheme);
+    let is_http = scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https");
+    if !is_http || !rest.starts_with(b"://") {
+        return None;
     }
     match request.uri.path_and_query().map(http::uri::PathAndQuery::as_str) {
-        Some("") | None => b"/",
-        Some(path) => path.as_bytes(),
+        Some("") | None => Some(b"/"),
+        Some(path) => Some(path.as_bytes()),
     }
 }
 
 /// Encodes a request head for the host.
 pub(super) fn encode_request(
     request: &RequestHeader,
+    target: &[u8],
     authority: &[u8],
     visitor: &Visitor,
     rules: &mut RequestRules<'_>,
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(1024);
     let method = request.method.as_str().as_bytes();
-    RequestHead::put(&mut out, method, visitor.scheme, authority, target(request));
+    RequestHead::put(&mut out, method, visitor.scheme, authority, target);
     for (name, value) in &request.headers {
         if name != header::HOST
             && !visitor.drops(name.as_str().as_bytes())

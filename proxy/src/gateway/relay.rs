@@ -34,6 +34,9 @@ pub(super) enum Failure {
     /// The host answered with something that is not HTTP.
     #[error("bad response head")]
     BadHead(#[from] BadHead),
+    /// The response head is above the limit.
+    #[error("response head is too large")]
+    HeadTooLarge,
     /// The host sent no response head in time.
     #[error("no response head in time")]
     Late,
@@ -66,6 +69,8 @@ pub(super) struct Rules<'a> {
     pub(super) asked: Asked<'a>,
     /// The most request content; `None` is no limit.
     pub(super) max_content: Option<u64>,
+    /// The largest response head, encoded.
+    pub(super) max_head: u64,
     /// From the last request byte to the response head.
     pub(super) head_deadline: Duration,
     /// OPEN said that there is no content.
@@ -135,6 +140,9 @@ impl Relay<'_, '_> {
         let mut late = pin!(sleep_until(Instant::now() + self.rules.head_deadline));
         while self.download != Download::Done {
             let idle = matches!(self.upload, Upload::Held | Upload::Done);
+            // A visitor that has ended its half of an upgraded connection may still wait for the other half;
+            // for Pingora it would be gone.
+            let half_closed = self.download == Download::Upgraded && idle;
             let mut nothing = Bytes::new();
             let (sending, piece) = match &mut self.upload {
                 Upload::Sending(piece) => (true, piece),
@@ -151,7 +159,9 @@ impl Relay<'_, '_> {
                     self.on_sent(sent);
                     late.as_mut().reset(Instant::now() + self.rules.head_deadline);
                 }
-                read = self.session.downstream_session.read_body_or_idle(idle), if !sending => {
+                read = self.session.downstream_session.read_body_or_idle(idle),
+                    if !sending && !half_closed =>
+                {
                     self.on_read(read)?;
                 }
                 () = &mut late, if self.download == Download::Head && idle => {
@@ -241,6 +251,10 @@ impl Relay<'_, '_> {
     fn task(&mut self, item: Incoming) -> Result<Option<HttpTask>, Failure> {
         Ok(match item {
             Incoming::Head { head, interim } => {
+                if head.len() as u64 > self.rules.max_head {
+                    self.exchange.reset(ResetCode::TooLarge);
+                    return Err(Failure::HeadTooLarge);
+                }
                 let response = head::decode_response(head, interim, self.rules.asked)?;
                 if interim {
                     // RFC 9110 §15.2: not to HTTP/1.0.

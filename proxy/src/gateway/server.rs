@@ -9,6 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use pingora::{
     apps::HttpServerOptions,
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
@@ -23,6 +24,7 @@ use pingora::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
     time::{interval, sleep, timeout},
 };
 use wingman_mux::HeartbeatConfig;
@@ -42,10 +44,11 @@ use crate::{
     telemetry::{Metrics, SessionEnd},
 };
 
-/// Buffers of a visitor's connection. Pingora's defaults (64 KiB to read) are most of what an idle visitor
-/// costs; content that is larger passes them by.
-const READ_BUFFER: usize = 4 * 1024;
-const WRITE_BUFFER: usize = 4 * 1024;
+/// Buffers of a visitor's connection; Pingora's default to read is 64 KiB for each idle visitor. Reading needs
+/// none: whoever reads has a buffer. Writing needs room for the head and content of a small response, so that
+/// they leave together.
+const READ_BUFFER: usize = 0;
+const WRITE_BUFFER: usize = 2 * 1024;
 
 /// Upload window of HTTP/2 streams and connections; h2's default of 64 KiB is slow over distance.
 const H2_STREAM_WINDOW: u32 = 1024 * 1024;
@@ -97,12 +100,13 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
     ));
     let shutting_down = Arc::new(AtomicBool::new(false));
     let gateway = Gateway {
-        links: LinkServer {
+        links: Arc::new(LinkServer {
             registry: sessions.clone(),
             public: settings.public.clone(),
             limits: link_limits(&settings),
             metrics: metrics.clone(),
-        },
+            tasks: Mutex::default(),
+        }),
         pages: Pages::new(&settings.public.edge_url(), !settings.registry.is_open()),
         sessions: sessions.clone(),
         metrics: metrics.clone(),
@@ -158,7 +162,6 @@ fn link_limits(settings: &Settings) -> LinkLimits {
             period: settings.timeouts.heartbeat_period.0,
             deadline: settings.timeouts.heartbeat_deadline.0,
         },
-        max_head: usize::try_from(settings.limits.head_bytes.0).unwrap_or(usize::MAX),
     }
 }
 
@@ -233,15 +236,14 @@ struct Housekeeping {
 impl BackgroundService for Housekeeping {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let watch = async {
-            match self.certificates.clone() {
-                None => std::future::pending().await,
-                Some(certificates) => {
-                    if let Err(error) = certificates.watch().await {
-                        tracing::error!(%error, "certificates are not watched any more");
-                    }
-                    std::future::pending::<()>().await;
-                }
+            let watched = match self.certificates.clone() {
+                Some(certificates) => certificates.watch().await,
+                None => ignore_hangups().await,
+            };
+            if let Err(error) = watched {
+                tracing::error!(%error, "SIGHUP is not handled");
             }
+            std::future::pending::<()>().await;
         };
         let sweep = async {
             let mut ticks = interval(Duration::from_secs(5));
@@ -256,7 +258,16 @@ impl BackgroundService for Housekeeping {
             () = requested(&mut shutdown) => {}
         }
         self.drain().await;
+        // Pingora would sleep for the rest of the grace period; a restart waits for this process.
+        std::process::exit(0);
     }
+}
+
+/// The signal to reload ends a process that does not ask for it; without TLS there is nothing to reload.
+async fn ignore_hangups() -> std::io::Result<()> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    while hangups.recv().await.is_some() {}
+    Ok(())
 }
 
 /// Waits until the server shuts down.
@@ -278,6 +289,12 @@ impl Housekeeping {
             link.close(CloseCode::Restarting, "the edge restarts");
         }
         self.metrics.sessions_closed.get(SessionEnd::Shutdown).add(self.sessions.len() as u64);
+        let farewell = Instant::now() + FAREWELL;
+        while self.metrics.links.value() > 0 && Instant::now() < farewell {
+            sleep(Duration::from_millis(20)).await;
+        }
+        // For the last bytes of exchanges that have just ended.
+        sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! May this request become a link? Answered before the 101, so that a host learns why not by an
 //! ordinary HTTP status.
 
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wingman_wire::SUBPROTOCOL;
 
@@ -34,15 +34,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Its HTTP status.
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Self::NotWebSocket => StatusCode::BAD_REQUEST,
-            Self::Version => StatusCode::UPGRADE_REQUIRED,
-            Self::TokenMissing | Self::TokenUnknown => StatusCode::UNAUTHORIZED,
-        }
-    }
-
     /// Its name for programs.
     pub const fn code(self) -> &'static str {
         match self {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use parking_lot::RwLock;
-use tokio::sync::watch;
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout_at,
+};
 use wingman_link::Link;
 use wingman_wire::control::RefusedReason;
 
@@ -17,6 +20,9 @@ use crate::{
     telemetry::{LinkStart, Metrics, SessionEnd},
     tokens::Grant,
 };
+
+/// Hosts of an edge that restarts are back in this time (see the host's back-off).
+const RECOVERY: Duration = Duration::from_secs(3);
 
 /// Limits of the registry.
 #[derive(Clone, Copy, Debug)]
@@ -50,18 +56,35 @@ pub struct Claimed {
 pub struct Registry {
     limits: RegistryLimits,
     metrics: Arc<Metrics>,
+    /// An edge that has just started has forgotten its sessions, and their hosts are on their way.
+    recovered_at: Instant,
+    opened: Notify,
     sessions: RwLock<HashMap<SessionName, Arc<Session>>>,
 }
 
 impl Registry {
     /// An empty registry.
     pub fn new(limits: RegistryLimits, metrics: Arc<Metrics>) -> Self {
-        Self { limits, metrics, sessions: RwLock::default() }
+        let recovered_at = Instant::now() + RECOVERY;
+        let (opened, sessions) = (Notify::new(), RwLock::default());
+        Self { limits, metrics, recovered_at, opened, sessions }
     }
 
     /// The session of that name.
     pub fn find(&self, name: &SessionName) -> Option<Arc<Session>> {
         self.sessions.read().get(name).cloned()
+    }
+
+    /// The session of that name. Shortly after the start of this edge it waits for hosts that come back.
+    pub async fn find_or_await(&self, name: &SessionName) -> Option<Arc<Session>> {
+        loop {
+            let opened = self.opened.notified();
+            let found = self.find(name);
+            if found.is_some() || Instant::now() >= self.recovered_at {
+                return found;
+            }
+            let _ = timeout_at(self.recovered_at.into(), opened).await;
+        }
     }
 
     /// How many sessions there are, with and without a link.
@@ -106,6 +129,7 @@ impl Registry {
         });
         sessions.insert(name, session.clone());
         self.metrics.sessions_opened.add(1);
+        self.opened.notify_waiters();
         Ok(Claimed { session, start: LinkStart::New })
     }
 

@@ -65,6 +65,8 @@ pub struct Idle {
     pub thing: Thing,
     /// How many there were.
     pub count: usize,
+    /// How many more could not be opened.
+    pub failed: usize,
     /// kB of resident memory for each, by process.
     pub each: Vec<(&'static str, f64)>,
 }

@@ -41,6 +41,7 @@ pub fn json(figures: &Figures) -> Value {
             "peer": idle.kind.name(),
             "thing": idle.thing.name(),
             "count": idle.count,
+            "failed": idle.failed,
             "each": object(idle.each.iter().map(|(role, kb)| (*role, json!(kb)))),
         })).collect::<Vec<_>>(),
     })

@@ -163,13 +163,14 @@ fn section_idle(out: &mut String, figures: &Figures) {
         return;
     }
     line(out, "\n## kB of resident memory for each idle thing (fresh processes)\n");
-    line(out, "| peer | thing | how many | kB each |\n|---|---|---|---|");
+    line(out, "| peer | thing | how many | failed | kB each |\n|---|---|---|---|---|");
     for thing in [Thing::Visitor, Thing::WebSocket, Thing::Session] {
         for idle in figures.idle.iter().filter(|idle| idle.thing == thing) {
             let each: Vec<_> =
                 idle.each.iter().map(|(role, kb)| format!("{role} {kb:.1}")).collect();
             let (kind, thing) = (idle.kind.name(), thing.name());
-            line(out, &format!("| {kind} | {thing} | {} | {} |", idle.count, each.join(", ")));
+            let (count, failed, each) = (idle.count, idle.failed, each.join(", "));
+            line(out, &format!("| {kind} | {thing} | {count} | {failed} | {each} |"));
         }
     }
 }
@@ -211,7 +212,13 @@ mod tests {
         figures.add(Point::One, Kind::Wingman, Some(round(80, "edge")));
         figures.add(Point::Bulk, Kind::Wingman, None);
         let each = vec![("edge", 12.34), ("host", 0.0)];
-        figures.idle.push(Idle { kind: Kind::Wingman, thing: Thing::Visitor, count: 7, each });
+        figures.idle.push(Idle {
+            kind: Kind::Wingman,
+            thing: Thing::Visitor,
+            count: 7,
+            failed: 2,
+            each,
+        });
         figures
     }
 
@@ -235,7 +242,7 @@ mod tests {
             text.contains("| p50 at one connection, to plain Pingora | ≤ 1.5 | 1.00 | reached |")
         );
         assert!(text.contains("| kB per idle visitor at the edge | ≤ 20 | 12.34 | reached |"));
-        assert!(text.contains("| wingman | visitor | 7 | edge 12.3, host 0.0 |"));
+        assert!(text.contains("| wingman | visitor | 7 | 2 | edge 12.3, host 0.0 |"));
     }
 
     #[test]

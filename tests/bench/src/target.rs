@@ -84,7 +84,9 @@ fn cpu(figures: &Figures) -> Target {
         figures.median(Point::Some32, Kind::Wingman, |round| round.cpu_of(role).unwrap_or_default())
     };
     let detail = match (of("edge"), of("host")) {
-        (Some(edge), Some(host)) => format!("edge {edge:.1}, host {host:.1}"),
+        (Some(edge), Some(host)) => {
+            format!("edge {edge:.1}, host {host:.1}{}", cpu_beside(figures))
+        }
         _ => String::new(),
     };
     Target {
@@ -92,6 +94,19 @@ fn cpu(figures: &Figures) -> Target {
         bound: Bound::AtMost(55.0),
         measured: figures.median(Point::Some32, Kind::Wingman, Round::cpu_sum),
         detail,
+    }
+}
+
+/// Neighbours on the machine make every request dearer, and the plain proxy's as much.
+fn cpu_beside(figures: &Figures) -> String {
+    let cost = (Point::Some32, Kind::Plain);
+    let plain = figures.median(cost.0, cost.1, Round::cpu_sum);
+    let ratio = figures.ratio((Point::Some32, Kind::Wingman), cost, Round::cpu_sum);
+    match (plain, ratio) {
+        (Some(plain), Some(ratio)) => {
+            format!("; {:.2} times the plain proxy's {plain:.1} in this run", ratio.median)
+        }
+        _ => String::new(),
     }
 }
 
@@ -159,12 +174,15 @@ mod tests {
     fn a_measured_target_has_its_value() {
         let mut figures = Figures { points: vec![Point::Some32], ..Figures::default() };
         figures.add(Point::Some32, Kind::Plain, Some(round(100, "plain")));
-        figures.add(Point::Some32, Kind::Wingman, Some(round(70, "edge")));
+        let mut wingman = round(70, "edge");
+        wingman.cpu[1].0 = "host";
+        figures.add(Point::Some32, Kind::Wingman, Some(wingman));
         let peak = vec![("edge", 30 * 1024), ("host", 20 * 1024)];
         figures.footprints.insert(Kind::Wingman, Footprint { idle: Vec::new(), peak });
         let targets = targets(&figures);
         assert_eq!(targets[0].measured, Some(0.7));
         assert_eq!(targets[5].measured, Some(30.0));
+        assert!(targets[5].detail.ends_with("; 1.00 times the plain proxy's 30.0 in this run"));
         assert_eq!(targets[7].measured, Some(50.0));
         assert_eq!(targets[7].detail, "edge 30.0, host 20.0");
         assert_eq!(targets[1].measured, None);

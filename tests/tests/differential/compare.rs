@@ -294,8 +294,9 @@ impl Findings {
 /// Lines where a repeated name stands at its first place, and what the host sets anew first of all.
 fn grouped(lines: &Lines) -> Lines {
     let first = |name: &[u8]| match name {
-        b"host" | b"upgrade" => None,
-        _ => lines.iter().position(|(known, _)| known == name),
+        b"host" => (0, 0),
+        b"upgrade" => (0, 1),
+        _ => (1, lines.iter().position(|(known, _)| known == name).unwrap_or_default()),
     };
     let mut grouped = lines.clone();
     grouped.sort_by_key(|(name, _)| first(name));

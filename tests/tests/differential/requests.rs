@@ -187,7 +187,7 @@ fn content(cases: &mut Vec<Case>) {
         add(cases, format!("chunked content of {length} bytes"), ask);
     }
     let chunks = [&b"first"[..], b"\r\n0\r\n\r\n", b"a-chunk-of-26-bytes-exactly"];
-    let sizes: [(&str, fn(usize) -> String); 5] = [
+    let sizes: [(&str, Written); 5] = [
         ("upper case", |size| format!("{size:X}")),
         ("leading zeros", |size| format!("000{size:x}")),
         ("an extension", |size| format!("{size:x};name=value")),
@@ -218,6 +218,9 @@ fn content(cases: &mut Vec<Case>) {
     let ask = Ask::new("POST", "/wait").line("Expect", "100-continue").content("at once");
     add(cases, "Expect: 100-continue", ask);
 }
+
+/// Writes the size of a chunk.
+type Written = fn(usize) -> String;
 
 const METHODS: &[&str] = &[
     "GET",

@@ -20,6 +20,20 @@ fn add(cases: &mut Vec<Case>, label: impl Into<String>, answer: Answer) {
     cases.push(Case { label: label.into(), ask: Ask::get("/r"), answer });
 }
 
+/// Responses of an origin that dies in the middle of them.
+pub(crate) fn cut() -> Vec<Case> {
+    let cut = |label: &str, framing: &str, part: &str| {
+        let head = format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n");
+        let answer = Answer { pieces: vec![head.into_bytes(), part.into()], close: true };
+        Case { label: label.to_owned(), ask: Ask::get("/r"), answer }
+    };
+    vec![
+        cut("cut content of a known length", "Content-Length: 100", "the last words"),
+        cut("content cut between chunks", "Transfer-Encoding: chunked", "e\r\nthe last words\r\n"),
+        cut("content cut in a chunk", "Transfer-Encoding: chunked", "64\r\nthe last words"),
+    ]
+}
+
 fn statuses(cases: &mut Vec<Case>) {
     for status in [
         "200 OK",
@@ -99,19 +113,6 @@ fn framings(cases: &mut Vec<Case>) {
     add(cases, "Keep-Alive", Answer::length("200 OK", &keep, b"x"));
     let nominated = [("Connection", "X-Hop"), ("X-Hop", "1"), ("X-End", "2")];
     add(cases, "nominated field of a response", Answer::length("200 OK", &nominated, b"x"));
-    let cut = Answer {
-        pieces: vec![b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n".to_vec(), b"cut".to_vec()],
-        close: true,
-    };
-    add(cases, "cut content of a known length", cut);
-    let cut = Answer {
-        pieces: vec![
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
-            b"5\r\nab".to_vec(),
-        ],
-        close: true,
-    };
-    add(cases, "cut chunked content", cut);
 }
 
 fn bodiless(cases: &mut Vec<Case>) {
@@ -230,7 +231,7 @@ fn redirects(cases: &mut Vec<Case>) {
     for status in ["301 Moved Permanently", "303 See Other", "307 Temporary Redirect", "308 P"] {
         let lines = [("Location", "http://{self}/next"), ("Content-Length", "0")];
         let ask = Ask::new("POST", "/r").content("form=1");
-        cases.push(Case { label: format!("{status}"), ask, answer: Answer::bare(status, &lines) });
+        cases.push(Case { label: status.to_owned(), ask, answer: Answer::bare(status, &lines) });
     }
     for (name, value) in [
         ("Content-Location", "http://{self}/doc"),

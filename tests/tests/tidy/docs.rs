@@ -21,7 +21,10 @@ fn links_between_pages_lead_somewhere() {
             let to = to.trim_start_matches('/');
             if !root().join(to).exists() {
                 wrong.push(format!("{}: {target}", page.path));
-            } else if !anchor.is_empty() && to.ends_with(".md") && !anchors(&read(to)).contains(anchor) {
+            } else if !anchor.is_empty()
+                && to.ends_with(".md")
+                && !anchors(&read(to)).contains(anchor)
+            {
                 wrong.push(format!("{}: {target} (no such heading)", page.path));
             }
         }
@@ -54,11 +57,12 @@ fn make_targets_that_pages_name_exist() {
     let mut wrong = Vec::new();
     for page in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
         let text = read(page);
-        let named: BTreeSet<&str> = made(&text).collect();
+        let named: BTreeSet<&str> = made(&text).into_iter().collect();
         wrong.extend(named.difference(&known).map(|name| format!("{page}: make {name}")));
     }
     let ci = read(".ci/run");
-    wrong.extend(made(&ci).filter(|name| !known.contains(name)).map(|name| format!(".ci/run: make {name}")));
+    let run = ci.lines().filter_map(word_after_make).filter(|name| !known.contains(name));
+    wrong.extend(run.map(|name| format!(".ci/run: make {name}")));
     none("make knows the targets that pages name", wrong);
 }
 
@@ -68,31 +72,41 @@ fn target(line: &str) -> Option<&str> {
     (is_name && !rest.starts_with('=')).then_some(name)
 }
 
-/// Words after `make` at the beginning of a line, a code span, or after a variable.
-fn made(text: &str) -> impl Iterator<Item = &str> {
-    let places = text.match_indices("make ").filter(|(at, _)| {
-        let line = text[..*at].rsplit('\n').next().unwrap_or_default();
-        let command = line.rsplit('`').next().unwrap_or_default().trim();
-        // In words "make" is a verb; commands stand alone, after `exec`, or after variables.
-        let in_code = line.contains('`') && !line.ends_with(' ') || line.trim().is_empty() || command == "exec";
-        in_code || !command.is_empty() && command.split(' ').all(|word| word.contains('='))
-    });
-    places.filter_map(|(at, make)| {
-        let rest = &text[at + make.len()..];
-        let end = rest.bytes().position(|byte| !is_word(byte) && byte != b'-').unwrap_or(rest.len());
-        (end > 0).then(|| &rest[..end])
-    })
+/// Words after `make` in code: spans, and lines of blocks. In prose it is a verb.
+fn made(text: &str) -> Vec<&str> {
+    let (mut found, mut in_fence) = (Vec::new(), false);
+    for line in text.lines() {
+        in_fence ^= line.trim_start().starts_with("```");
+        let in_block = in_fence || line.starts_with("    ");
+        let command = |piece| word_after_make(piece).into_iter();
+        if in_block {
+            found.extend(command(line));
+        } else {
+            found.extend(line.split('`').skip(1).step_by(2).flat_map(command));
+        }
+    }
+    found
+}
+
+/// `test` of `make test`, `PORT=1 make test` and `exec make test`.
+fn word_after_make(command: &str) -> Option<&str> {
+    let mut words =
+        command.split_whitespace().skip_while(|word| word.contains('=') || *word == "exec");
+    let target = (words.next() == Some("make")).then(|| words.next()).flatten()?;
+    Some(target.trim_end_matches([',', ';', '.']))
 }
 
 #[test]
 fn metrics_that_prometheus_asks_for_exist() {
     let readme = read("README.md");
     let mut wrong = Vec::new();
-    for file in files(&["yml", "yaml", "json"]).iter().filter(|file| file.path.starts_with("conf/")) {
+    for file in files(&["yml", "yaml", "json"]).iter().filter(|file| file.path.starts_with("conf/"))
+    {
         for (at, _) in file.text.match_indices("wingman_edge_") {
             let name = &file.text[at + "wingman_edge_".len()..];
             let name = &name[..name.bytes().position(|byte| !is_word(byte)).unwrap_or(name.len())];
-            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+            let family =
+                ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
             if !readme.contains(&format!("`{}`", family.unwrap_or(name))) {
                 wrong.push(format!("{}: wingman_edge_{name}", file.path));
             }
@@ -113,6 +127,7 @@ fn pages_are_read_as_they_are_meant() {
     assert!(anchors("# A `b`: c, d\n").contains("a-b-c-d"));
     assert_eq!(target("demo: build-deps"), Some("demo"));
     assert_eq!(target("SHELL := /bin/bash"), None);
-    let text = "Run `make demo`, or\n    make test\nPORT=1 make bench\nto make sure of it.\nexec make lint\n";
-    assert_eq!(made(text).collect::<Vec<_>>(), ["demo", "test", "bench", "lint"]);
+    let text = "Run `make demo`, or\n\n    make test  # all\n\nmake sure of it.\n```\nA=1 make bench\n```\nmake no\n";
+    assert_eq!(made(text), ["demo", "test", "bench"]);
+    assert_eq!(word_after_make("exec make test"), Some("test"));
 }

@@ -14,20 +14,20 @@ enum Part {
 /// A Rust file taken apart. Both texts have the bytes and lines of the original, with blanks in place
 /// of what was taken out.
 #[derive(Debug)]
-pub struct Lexed {
+pub(crate) struct Lexed {
     /// Without comments.
-    pub code: String,
+    pub(crate) code: String,
     /// Without comments and literals.
-    pub bare: String,
+    pub(crate) bare: String,
     /// Comments alone.
-    pub comments: String,
+    pub(crate) comments: String,
     /// For each line, whether it belongs to an item under `#[cfg(test)]`.
-    pub is_test: Vec<bool>,
+    pub(crate) is_test: Vec<bool>,
 }
 
 impl Lexed {
     /// Takes `source` apart.
-    pub fn new(source: &str) -> Self {
+    pub(crate) fn new(source: &str) -> Self {
         let parts = parts(source.as_bytes());
         let keep = |wanted: &[Part]| {
             let kept = source.bytes().zip(&parts).map(|(byte, part)| {
@@ -38,11 +38,16 @@ impl Lexed {
         };
         let bare = keep(&[Part::Code]);
         let is_test = test_lines(&bare);
-        Self { code: keep(&[Part::Code, Part::Text]), bare, comments: keep(&[Part::Comment]), is_test }
+        Self {
+            code: keep(&[Part::Code, Part::Text]),
+            bare,
+            comments: keep(&[Part::Comment]),
+            is_test,
+        }
     }
 
     /// Lines of [`Self::bare`] outside tests, with their numbers from 1.
-    pub fn shipped(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn shipped(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = self.bare.lines().enumerate();
         lines.filter(|(index, _)| !self.is_test[*index]).map(|(index, line)| (index + 1, line))
     }
@@ -95,7 +100,8 @@ fn raw_text(source: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     let rest = &source[at..];
-    let prefix = [&b"br"[..], b"cr", b"r"].into_iter().find(|prefix| rest.starts_with(prefix))?.len();
+    let prefix =
+        [&b"br"[..], b"cr", b"r"].into_iter().find(|prefix| rest.starts_with(prefix))?.len();
     let hashes = rest[prefix..].iter().take_while(|byte| **byte == b'#').count();
     let open = prefix + hashes + 1;
     if rest.get(open - 1) != Some(&b'"') {
@@ -166,12 +172,12 @@ fn lines_of(text: &str, range: Range<usize>) -> std::ops::RangeInclusive<usize> 
 }
 
 /// Whether `byte` may be part of a name.
-pub fn is_word(byte: u8) -> bool {
+pub(crate) fn is_word(byte: u8) -> bool {
     byte == b'_' || byte.is_ascii_alphanumeric()
 }
 
 /// Whether `word` stands in `text` with no letter, digit or underscore before it, nor after it.
-pub fn has_word(text: &str, word: &str) -> bool {
+pub(crate) fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].bytes().next_back().is_some_and(is_word);
         let after = text[at + word.len()..].bytes().next().is_some_and(is_word);

@@ -24,10 +24,13 @@ fn every_flag_is_in_the_readme() {
         ("### `wingman`", "wingman", &[&["--help"][..]][..]),
         ("### `wingman-edge`", "wingman-edge", &[&["--help"], &["token", "new", "--help"]]),
     ] {
-        let said: BTreeSet<String> = pages.iter().flat_map(|page| flags(&run(binary, page))).collect();
+        let said: BTreeSet<String> =
+            pages.iter().flat_map(|page| flags(&run(binary, page))).collect();
         assert!(said.len() > 5, "{binary} --help is not what it was: {said:?}");
         let rows = rows(section(&readme, heading));
-        let told = rows.iter().filter_map(|row| row[0].split_whitespace().find(|word| word.starts_with("--")));
+        let told = rows
+            .iter()
+            .filter_map(|row| row[0].split_whitespace().find(|word| word.starts_with("--")));
         let told = told.map(str::to_owned).collect();
         wrong.extend(differences(binary, &said, &told));
     }
@@ -35,23 +38,26 @@ fn every_flag_is_in_the_readme() {
 }
 
 /// The flags that a help text describes; those that every program has need no words.
-fn flags(help: &str) -> impl Iterator<Item = String> {
-    help.lines().filter_map(|line| {
+fn flags(help: &str) -> Vec<String> {
+    let found = help.lines().filter_map(|line| {
         let line = line.trim_start();
-        let line = line.split_once(", ").filter(|(short, _)| short.len() == 2).map_or(line, |(_, long)| long);
+        let line = line
+            .split_once(", ")
+            .filter(|(short, _)| short.len() == 2)
+            .map_or(line, |(_, long)| long);
         let flag = line.starts_with("--").then(|| line.split([' ', '=']).next()).flatten()?;
         (!["--help", "--version"].contains(&flag)).then(|| flag.to_owned())
-    })
+    });
+    found.collect()
 }
 
 #[test]
 fn every_key_is_in_the_readme_with_its_default() {
     let readme = read("README.md");
     let mut wrong = Vec::new();
-    for (path, shows_defaults) in [
-        ("conf/edge.toml", Shows::CommentedOut),
-        ("conf/host.toml", Shows::InForce),
-    ] {
+    for (path, shows_defaults) in
+        [("conf/edge.toml", Shows::CommentedOut), ("conf/host.toml", Shows::InForce)]
+    {
         let keys = keys(&read(path), shows_defaults);
         assert!(keys.len() > 15, "{path} is not what it was: {keys:?}");
         let mut told = BTreeSet::new();
@@ -77,14 +83,15 @@ enum Shows {
 fn keys(text: &str, shows: Shows) -> BTreeMap<String, Option<toml::Value>> {
     let (mut found, mut table) = (BTreeMap::new(), String::new());
     for line in text.lines() {
-        if let Some(name) = line.trim_matches(['[', ']']).split_once(' ').is_none().then(|| line.trim()) {
-            if name.starts_with('[') {
-                table = name.trim_matches(['[', ']']).to_owned() + ".";
-            }
+        if line.starts_with('[') {
+            table = line.trim_matches(['[', ']']).to_owned() + ".";
         }
         let assignment = line.trim_start_matches("# ");
         let Some((key, _)) = assignment.split_once(" = ") else { continue };
-        if !key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+        if !key
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        {
             continue;
         }
         let value: toml::Table = assignment.parse().unwrap_or_else(|e| panic!("{assignment}: {e}"));
@@ -147,12 +154,14 @@ fn every_event_is_in_the_readme() {
     // Four blanks: a variant, not a field of one.
     let names = variants.lines().filter_map(|line| line.strip_prefix("    "));
     let names = names.filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase()));
-    let mut said: BTreeSet<String> =
-        names.map(|name| kebab(name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or(name))).collect();
+    let mut said: BTreeSet<String> = names
+        .map(|name| kebab(name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or(name)))
+        .collect();
     assert!(said.contains("link-lost"), "{said:?}");
     said.insert("error".to_owned());
     let readme = read("README.md");
-    let told = rows(section(&readme, "### `--json`")).iter().flat_map(|row| quoted(&row[0])).collect();
+    let told =
+        rows(section(&readme, "### `--json`")).iter().flat_map(|row| quoted(&row[0])).collect();
     none("README's events are those of wingman --json", differences("Event", &said, &told));
 }
 
@@ -161,11 +170,15 @@ fn every_error_of_the_edge_is_in_the_readme() {
     let source = read("proxy/src/pages/problem.rs");
     let (_, problems) = source.split_once("pub enum Problem {").expect("there are problems");
     let (problems, _) = problems.split_once("\n    }").expect("the enum ends");
-    let names = problems.lines().filter_map(|line| line.trim().split_once(" = \"")?.1.strip_suffix("\","));
+    let names =
+        problems.lines().filter_map(|line| line.trim().split_once(" = \"")?.1.strip_suffix("\","));
     let said: BTreeSet<String> = names.map(str::to_owned).collect();
     assert!(said.contains("host-away"), "{said:?}");
     let readme = read("README.md");
-    let told = rows(section(&readme, "## What visitors see")).iter().flat_map(|row| quoted(&row[2])).collect();
+    let told = rows(section(&readme, "## What visitors see"))
+        .iter()
+        .flat_map(|row| quoted(&row[2]))
+        .collect();
     none("README's errors are those of the edge", differences("Problem", &said, &told));
 }
 
@@ -185,10 +198,12 @@ async fn every_metric_is_in_the_readme() {
     edge.kill().await;
 
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE wingman_edge_"));
-    let said: BTreeSet<String> = types.map(|line| line.split(' ').next().unwrap_or(line).to_owned()).collect();
+    let said: BTreeSet<String> =
+        types.map(|line| line.split(' ').next().unwrap_or(line).to_owned()).collect();
     assert!(said.contains("sessions"), "{text}");
     let readme = read("README.md");
-    let told = rows(section(&readme, "### Metrics")).iter().flat_map(|row| quoted(&row[0])).collect();
+    let told =
+        rows(section(&readme, "### Metrics")).iter().flat_map(|row| quoted(&row[0])).collect();
     none("README's metrics are those of the edge", differences("/metrics", &said, &told));
 }
 
@@ -200,7 +215,8 @@ fn run(binary: &str, arguments: &[&str]) -> String {
     });
     let path = directory.join(binary);
     let output = Command::new(&path).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}: build it first", path.display()));
+    let output =
+        output.unwrap_or_else(|error| panic!("{}: {error}: build it first", path.display()));
     assert!(output.status.success(), "{binary} {arguments:?}: {}", output.status);
     String::from_utf8(output.stdout).expect("it prints UTF-8")
 }
@@ -225,13 +241,17 @@ fn rows(section: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         let is_head = lines.get(index + 1).is_some_and(|next| next.starts_with("|---"));
-        let Some(inner) = line.trim().strip_prefix('|').and_then(|line| line.strip_suffix('|')) else { continue };
+        let Some(inner) = line.trim().strip_prefix('|').and_then(|line| line.strip_suffix('|'))
+        else {
+            continue;
+        };
         if is_head || line.starts_with("|---") {
             continue;
         }
         // `\|` is a bar within a cell.
         let inner = inner.replace("\\|", "\u{1}");
-        let mut row: Vec<String> = inner.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect();
+        let mut row: Vec<String> =
+            inner.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect();
         if row[0].matches('`').count() == 2 {
             row[0] = row[0].trim_matches('`').to_owned();
         }
@@ -281,10 +301,11 @@ fn the_readme_is_read_as_it_is_meant() {
     assert_eq!(quoted("`a`, `b`"), ["a", "b"]);
     assert_eq!(kebab("LinkLost"), "link-lost");
     let help = "Options:\n      --config <FILE>\n  -h, --help\n  -q, --quiet  less\n      --json\n  word --no\n";
-    assert_eq!(flags(help).collect::<Vec<_>>(), ["--config", "--quiet", "--json"]);
+    assert_eq!(flags(help), ["--config", "--quiet", "--json"]);
 
     let conf = "# words = are not keys because of Words\n# a = 1\nb = 2\n[t]\n# c = \"x\"\n";
-    let keys = keys(&conf.replace("# words = are not keys because of Words\n", ""), Shows::CommentedOut);
+    let keys =
+        keys(&conf.replace("# words = are not keys because of Words\n", ""), Shows::CommentedOut);
     assert_eq!(keys.keys().collect::<Vec<_>>(), ["a", "b", "t.c"]);
     assert_eq!(wrong_default("f", &keys, "a", "`1`"), None);
     assert_eq!(wrong_default("f", &keys, "t.c", "`\"x\"`"), None);

@@ -1,9 +1,6 @@
 //! The files of the repository.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use crate::lexer::Lexed;
 
@@ -23,7 +20,7 @@ const SKIPPED: &[&str] = &[
 
 /// What a file is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// It is in what users run.
     Shipped,
     /// It tests that; `#[cfg(test)]` items of shipped files do too.
@@ -34,21 +31,21 @@ pub enum Purpose {
 
 /// A text file.
 #[derive(Debug)]
-pub struct File {
+pub(crate) struct File {
     /// From the root, with `/`.
-    pub path: String,
+    pub(crate) path: String,
     /// What is in it.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl File {
     /// Whether the name ends with `.` and one of these.
-    pub fn is(&self, extensions: &[&str]) -> bool {
+    pub(crate) fn is(&self, extensions: &[&str]) -> bool {
         extension(&self.path).is_some_and(|extension| extensions.contains(&extension))
     }
 
     /// What it is for.
-    pub fn purpose(&self) -> Purpose {
+    pub(crate) fn purpose(&self) -> Purpose {
         let folders: Vec<&str> = self.path.split('/').collect();
         let (name, folders) = folders.split_last().expect("a path is not empty");
         match folders {
@@ -64,23 +61,23 @@ impl File {
     }
 
     /// Taken apart, if it is Rust.
-    pub fn rust(&self) -> Option<Lexed> {
+    pub(crate) fn rust(&self) -> Option<Lexed> {
         self.is(&["rs"]).then(|| Lexed::new(&self.text))
     }
 }
 
 /// The root of the repository.
-pub fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the root")
 }
 
 /// A file that must be there.
-pub fn read(path: &str) -> String {
+pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// All files whose names end with one of `extensions`, by path.
-pub fn files(extensions: &[&str]) -> Vec<File> {
+pub(crate) fn files(extensions: &[&str]) -> Vec<File> {
     let (mut found, mut folders) = (Vec::new(), vec![root().to_owned()]);
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
@@ -105,14 +102,14 @@ pub fn files(extensions: &[&str]) -> Vec<File> {
 }
 
 /// All Rust files that users run, taken apart.
-pub fn shipped_rust() -> Vec<(File, Lexed)> {
+pub(crate) fn shipped_rust() -> Vec<(File, Lexed)> {
     let files = files(&["rs"]).into_iter().filter(|file| file.purpose() == Purpose::Shipped);
     let files: Vec<_> = files.map(|file| (Lexed::new(&file.text), file)).collect();
     assert!(files.len() > 50, "the sources are not where they were: {} found", files.len());
     files.into_iter().map(|(lexed, file)| (file, lexed)).collect()
 }
 
-fn relative(path: &PathBuf) -> String {
+fn relative(path: &Path) -> String {
     let path = path.strip_prefix(root()).expect("it was found below the root");
     path.to_str().expect("our names are ASCII").replace('\\', "/")
 }

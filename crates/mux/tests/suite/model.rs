@@ -31,6 +31,8 @@ struct User {
     /// Codes by which it reset or let go of the stream.
     codes: Vec<ResetCode>,
     released: bool,
+    /// It aborted: its peer reads everything before it learns the code, unless a reset overtakes.
+    last_words: Option<ResetCode>,
     heads_read: usize,
     read: u64,
     over: Option<Over>,
@@ -117,6 +119,7 @@ impl Model {
             (4..=8, Some(id)) => self.send_data(side, id, 1 + choice.below(100_000)),
             (9, Some(id)) => self.finish(side, id, choice.below(40)),
             (10, Some(id)) if choice.once_in(4) => self.reset(side, id, choice),
+            (10, Some(id)) if choice.once_in(4) => self.abort(side, id, choice),
             (11, Some(id)) if choice.once_in(2) => self.release(side, id, choice),
             (12..=15, Some(id)) => {
                 let items = choice.below(20);
@@ -215,7 +218,9 @@ impl Model {
     ) {
         let user = &self.users[side.index()][&id];
         match error {
-            SendError::State => assert!(state(user), "{side:?} {id}: {user:?}"),
+            SendError::State => {
+                assert!(state(user) || !user.codes.is_empty(), "{side:?} {id}: {user:?}");
+            }
             SendError::Reset(code) => {
                 let peer = self.users[side.other().index()].get(&id);
                 assert!(
@@ -276,11 +281,30 @@ impl Model {
         if before.is_none() && after.is_some() {
             assert_eq!(after, Some(code));
             user.codes.push(code);
+            user.last_words = None;
             user.over.get_or_insert(Over::ResetByItself);
         } else {
             // Too late: it had ended, and what waits to be read stays.
             assert_eq!(before, after);
         }
+    }
+
+    fn abort(&mut self, side: Side, id: StreamId, choice: &mut impl Choice) {
+        let code = choice.one_of(&ResetCode::ALL[1..]);
+        let mux = self.pair.mux(side);
+        let was_reset = mux.reset_code(id).is_some();
+        let user = &self.users[side.index()][&id];
+        if was_reset || user.trailers.is_some() && user.over.is_none() {
+            return;
+        }
+        mux.abort(id, code);
+        mux.check_invariants();
+        let user = self.user(side, id);
+        if user.codes.is_empty() && user.trailers.is_none() {
+            user.last_words = Some(code);
+        }
+        user.codes.push(code);
+        user.over.get_or_insert(Over::ResetByItself);
     }
 
     fn release(&mut self, side: Side, id: StreamId, choice: &mut impl Choice) {
@@ -348,7 +372,12 @@ impl Model {
             }
             Incoming::Reset(code) => {
                 match peer {
-                    Some(peer) => assert!(peer.codes.contains(&code), "{side:?} {id}: {code:?}"),
+                    Some(peer) => {
+                        assert!(peer.codes.contains(&code), "{side:?} {id}: {code:?}");
+                        if peer.last_words == Some(code) {
+                            assert_eq!(me.read, peer.sent, "{side:?} {id}: last words");
+                        }
+                    }
                     None => {
                         assert_eq!(code, ResetCode::Refused, "{side:?} {id}");
                         self.reached.refused += 1;
@@ -451,10 +480,8 @@ impl Model {
             }
             self.check();
             if !busy {
-                if !self.pair.in_flight() {
-                    break;
-                }
-                self.pair.now = self.pair.next_moment();
+                let Some(arrival) = self.pair.next_arrival() else { break };
+                self.pair.now = arrival;
             }
         }
         for side in Side::BOTH {

@@ -99,6 +99,7 @@ impl Observer {
         assert!(!seen.final_head && !seen.finished, "one final head");
         assert_eq!(seen.reset, None, "a head after RESET");
         seen.head_goes_on = flags.has(Flags::MORE);
+        assert!(!(seen.head_goes_on && flags.has(Flags::END)), "END is on the last part");
         if !seen.head_goes_on && !flags.has(Flags::INTERIM) {
             seen.final_head = true;
             seen.finished = flags.has(Flags::END);

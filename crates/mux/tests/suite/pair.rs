@@ -31,7 +31,7 @@ impl Side {
 
 /// Time zero of all tests; only differences matter.
 pub(crate) fn base() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
+    #[allow(clippy::disallowed_methods, reason = "an Instant can be had in no other way")]
     Instant::now()
 }
 
@@ -154,9 +154,14 @@ impl Pair {
         }
     }
 
+    /// When the next message arrives, unless nothing is under way.
+    pub(crate) fn next_arrival(&self) -> Option<Duration> {
+        self.wires.iter().filter_map(|wire| wire.front()).map(|(at, _)| *at).min()
+    }
+
     /// The next moment at which something happens by itself.
-    pub(crate) fn next_moment(&self) -> Duration {
-        let arrivals = self.wires.iter().filter_map(|wire| wire.front()).map(|(at, _)| *at);
+    fn next_moment(&self) -> Duration {
+        let arrivals = self.next_arrival().into_iter();
         let timeouts =
             self.muxes.iter().map(|mux| mux.poll_timeout().saturating_duration_since(self.base));
         arrivals.chain(timeouts).min().unwrap_or(self.now).max(self.now)
@@ -173,26 +178,13 @@ impl Pair {
                 self.mux(side).check_invariants();
             }
             self.settle()?;
-            let next = self.next_moment();
-            if next > end {
-                self.now = end;
+            if self.now == end {
                 return Ok(());
             }
-            self.now = next;
-            assert!(next < end || by == Duration::ZERO || next == end);
-            if next == end {
-                self.settle()?;
-                let now = self.instant();
-                for side in Side::BOTH {
-                    self.mux(side).handle_timeout(now)?;
-                }
-                return self.settle();
-            }
+            let next = self.next_moment();
+            assert!(next > self.now, "what is due is done");
+            self.now = next.min(end);
         }
-    }
-
-    pub(crate) fn in_flight(&self) -> bool {
-        self.wires.iter().any(|wire| !wire.is_empty())
     }
 
     /// What waits to be handed out.

@@ -10,7 +10,7 @@ use crate::{
 #[test]
 fn long_runs_from_seeds() {
     let mut reached = Reached::default();
-    for seed in 0..150 {
+    for seed in 0..500 {
         let run = std::panic::catch_unwind(|| Model::run(&mut Seeded::new(seed, 4_000)));
         let run = run.unwrap_or_else(|_| panic!("seed {seed}"));
         reached.finished += run.finished;
@@ -21,12 +21,12 @@ fn long_runs_from_seeds() {
         reached.early += run.early;
     }
     // A model that does nothing finds nothing.
-    assert!(reached.finished > 1_000, "{reached:?}");
-    assert!(reached.reset > 300, "{reached:?}");
-    assert!(reached.refused > 50, "{reached:?}");
-    assert!(reached.waited > 1_000, "{reached:?}");
-    assert!(reached.grown > 100, "{reached:?}");
-    assert!(reached.early > 50, "{reached:?}");
+    assert!(reached.finished > 2_000, "{reached:?}");
+    assert!(reached.reset > 2_000, "{reached:?}");
+    assert!(reached.refused > 500, "{reached:?}");
+    assert!(reached.waited > 5_000, "{reached:?}");
+    assert!(reached.grown > 1_000, "{reached:?}");
+    assert!(reached.early > 100, "{reached:?}");
 }
 
 proptest! {

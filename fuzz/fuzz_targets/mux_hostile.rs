@@ -1,0 +1,4 @@
+//! See `wingman_fuzz::mux_hostile`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| wingman_fuzz::mux_hostile(data));
