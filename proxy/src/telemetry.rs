@@ -203,8 +203,7 @@ impl Metrics {
                 ROUND_TRIP_BUCKETS,
             ),
             streams: build.level("streams", "Streams open on links"),
-            visitor_connections: build
-                .level("visitor_connections", "Connections of visitors, hosts' links included"),
+            visitor_connections: build.level("visitor_connections", "Connections of visitors"),
             exchanges_in_flight: build.level("exchanges_in_flight", "Exchanges under way"),
             exchanges: build.family2(
                 "exchanges_total",

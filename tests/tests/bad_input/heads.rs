@@ -192,7 +192,8 @@ async fn every_reset_has_its_status() {
             ResetCode::OriginTls => (502, "origin-tls"),
             ResetCode::TooLarge => (413, "content-too-large"),
             ResetCode::BadRequest | ResetCode::RequestAborted => (400, "bad-request"),
-            ResetCode::Refused => (503, "too-many-exchanges"),
+            // Nothing was run: see the next test.
+            ResetCode::Refused => continue,
             ResetCode::Enough
             | ResetCode::Cancelled
             | ResetCode::Protocol
@@ -205,6 +206,28 @@ async fn every_reset_has_its_status() {
         settled(&edge).await;
     }
     serves_well(&edge).await;
+}
+
+#[tokio::test]
+async fn a_refused_request_is_offered_again_until_it_is_run_or_patience_ends() {
+    let edge = EdgeOptions::default().set("timeouts.resume_wait", "1s").start().await;
+    let mut host = FakeHost::start(edge.port(), "bad").await;
+    let (first, mut visitor) = request(&edge, &mut host, "GET /").await;
+    host.send([Frame::Reset { stream: first, code: ResetCode::Refused }]).await;
+    let second = host.request().await;
+    assert_ne!(second, first);
+    host.send([head_frame(second, Flags::END, head(204, &[]))]).await;
+    assert_eq!(visitor.response(false).await.expect("an answer").status(), 204);
+    let (mut stream, mut visitor) = request(&edge, &mut host, "GET /").await;
+    let answer = loop {
+        host.send([Frame::Reset { stream, code: ResetCode::Refused }]).await;
+        tokio::select! {
+            answer = visitor.response(false) => break answer.expect("an answer"),
+            again = host.request() => stream = again,
+        }
+    };
+    assert_eq!((answer.status(), error(&answer)), (503, "too-many-exchanges"));
+    settled(&edge).await;
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ pub(crate) async fn serves_well(edge: &Edge) {
 
 fn large_head(stream: StreamId) -> Vec<Frame> {
     let part = || vec![b'a'; 16_000].into();
-    (0..5).map(|_| head_frame(stream, Flags::MORE, part())).collect()
+    (0..17).map(|_| head_frame(stream, Flags::MORE, part())).collect()
 }
 
 fn interim_flood(stream: StreamId) -> Vec<Frame> {

@@ -207,6 +207,13 @@ fn interim_heads_beyond_eight_unread_are_a_flood() {
 }
 
 #[test]
+fn an_interim_head_is_one_frame() {
+    let mut mux = victim(Role::Opener);
+    let more = mux.handle_message(base(), hex("00000001 02 06 0001 61"));
+    assert_eq!(more, Err(Violation::HeadTooLarge.into()));
+}
+
+#[test]
 fn content_beyond_the_credit_is_refused_to_the_byte() {
     let mut mux = victim(Role::Opener);
     mux.handle_message(base(), hex("00000001 02 00 0001 61")).unwrap();

@@ -194,11 +194,13 @@ impl Model {
         if (interim && unread >= 8) || too_large && head.len() <= self.configs[1].max_head {
             return;
         }
+        // An interim head is one frame.
+        let too_large = too_large || (interim && head.len() > MAX_PAYLOAD);
         let result = self.pair.acceptor().send_head(id, head.clone(), interim, end);
         let user = self.user(Side::Acceptor, id);
         match result {
             Ok(()) => {
-                assert!(!user.started && user.codes.is_empty());
+                assert!(!too_large && !user.started && user.codes.is_empty());
                 user.heads_sent.push((head, interim));
                 user.started = !interim;
                 user.trailers = end.then(Bytes::new);
