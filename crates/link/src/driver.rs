@@ -33,7 +33,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// Buffers and limits of a link's WebSocket: small ones, for an idle link must cost little.
 pub fn websocket_config() -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(16 * 1024)
+        .read_buffer_size(8 * 1024)
         // Each message is a batch already.
         .write_buffer_size(0)
         .max_write_buffer_size(4 * MAX_MESSAGE)

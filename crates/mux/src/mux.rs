@@ -70,6 +70,8 @@ pub struct Mux {
     events: VecDeque<Event>,
     heartbeat: Heartbeat,
     growth_left: usize,
+    /// The shortest one measured: later ones may have waited in queues.
+    round_trip: Option<Duration>,
     peer_drains: bool,
     drain: Drain,
 }
@@ -95,6 +97,7 @@ impl Mux {
             events: VecDeque::new(),
             heartbeat: Heartbeat::new(config.heartbeat, now),
             growth_left: config.growth_budget,
+            round_trip: None,
             peer_drains: false,
             drain: Drain::No,
         }
@@ -325,6 +328,8 @@ impl Mux {
             Frame::Ping(token) => self.heartbeat.on_ping(token),
             Frame::Pong(token) => {
                 if let Some(round_trip) = self.heartbeat.on_pong(token, now) {
+                    let least = self.round_trip.map_or(round_trip, |least| least.min(round_trip));
+                    self.round_trip = Some(least);
                     self.events.push_back(Event::RoundTrip(round_trip));
                 }
             }
@@ -489,7 +494,9 @@ impl Mux {
             let Some(id) = self.credit_due.pop() else { break };
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             stream.credit_due = false;
-            if let Some(bytes) = stream.receive.take_credit(&self.config, &mut self.growth_left) {
+            let budget = &mut self.growth_left;
+            let credit = stream.receive.take_credit(&self.config, budget, now, self.round_trip);
+            if let Some(bytes) = credit {
                 Frame::Credit { stream: id, bytes }.put(out);
             }
         }

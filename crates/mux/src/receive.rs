@@ -1,6 +1,9 @@
 //! The receiving half of a stream: order, credit, and what waits to be read.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use wingman_wire::{
@@ -65,6 +68,8 @@ pub(crate) struct Receive {
     allowance: usize,
     /// Bytes read by the user and not yet given back as credit.
     unreturned: u32,
+    /// When credit was given last.
+    credited: Option<Instant>,
     /// A wake-up was handed out and nothing has been read since.
     pub(crate) notified: bool,
 }
@@ -81,6 +86,7 @@ impl Receive {
             window: INITIAL_CREDIT,
             allowance: INITIAL_CREDIT as usize,
             unreturned: 0,
+            credited: None,
             notified: false,
         }
     }
@@ -224,12 +230,30 @@ impl Receive {
         (item, self.state == State::Content && self.unreturned >= self.window / 2)
     }
 
-    /// The credit to give back, widened from `budget` when the reader keeps up with the carrier.
-    pub(crate) fn take_credit(&mut self, config: &Config, budget: &mut usize) -> Option<u32> {
+    /// The credit to give back. The window is widened from `budget` when the reader keeps up with the
+    /// carrier and the window, not the reader, is what holds the content back: it should cover two round
+    /// trips of what was read. A wider one would only fill queues on the way.
+    pub(crate) fn take_credit(
+        &mut self,
+        config: &Config,
+        budget: &mut usize,
+        now: Instant,
+        round_trip: Option<Duration>,
+    ) -> Option<u32> {
         if self.state != State::Content || self.unreturned == 0 {
             return None;
         }
-        let growth = if self.queue.is_empty() && self.window < config.max_window {
+        let since = self.credited.replace(now);
+        let wide_enough = match (since, round_trip) {
+            (Some(since), Some(round_trip)) => {
+                let read_in = now.saturating_duration_since(since).as_nanos().max(1);
+                let bytes = u128::from(self.unreturned);
+                let needed = bytes.saturating_mul(2).saturating_mul(round_trip.as_nanos());
+                needed.checked_div(read_in).unwrap_or(0) < u128::from(self.window)
+            }
+            _ => false,
+        };
+        let growth = if self.queue.is_empty() && self.window < config.max_window && !wide_enough {
             let wanted = self.window.min(config.max_window.saturating_sub(self.window));
             if wanted as usize <= *budget { wanted } else { 0 }
         } else {

@@ -19,6 +19,10 @@ use crate::telemetry::{Held, Level};
 /// Content gathered into one write.
 const BATCH: usize = 64 * 1024;
 
+/// Content of a known length from this size on is written by itself, not gathered with other pieces: Pingora
+/// would copy it. Above its write buffer.
+const LARGE: usize = 8 * 1024;
+
 /// Marks the error by which a flush is asked for; see [`Relay::write`].
 const FLUSH: &str = "wingman: flush";
 
@@ -94,10 +98,9 @@ enum Upload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Download {
     Head,
-    /// `flush`: Pingora holds back content of a known length.
-    Content {
-        flush: bool,
-    },
+    /// `by_length`: to an HTTP/1 visitor and of a known length, which Pingora writes as it is but holds
+    /// back what does not fill its buffer.
+    Content { by_length: bool },
     Upgraded,
     Done,
 }
@@ -229,6 +232,7 @@ impl Relay<'_, '_> {
         let mut tasks = Vec::with_capacity(items.len() + 1);
         let mut failure = None;
         for item in items.drain(..) {
+            let large = matches!(&item, Incoming::Data(content) if content.len() >= LARGE);
             match self.task(item) {
                 Ok(Some(task)) => tasks.push(task),
                 Ok(None) => {}
@@ -238,7 +242,9 @@ impl Relay<'_, '_> {
                 }
             }
             // After the head of an upgrade Pingora must have switched before it takes content.
-            if self.download == Download::Upgraded && !self.session.as_mut().was_upgraded() {
+            let switching = self.download == Download::Upgraded && !self.session.was_upgraded();
+            let by_length = matches!(self.download, Download::Content { by_length: true });
+            if switching || (large && by_length) {
                 self.write(std::mem::take(&mut tasks)).await?;
             }
         }
@@ -275,7 +281,7 @@ impl Relay<'_, '_> {
                         self.finish_upload();
                     }
                     let http1 = !self.session.as_mut().is_http2();
-                    self.download = Download::Content { flush: http1 && response.has_length };
+                    self.download = Download::Content { by_length: http1 && response.has_length };
                 }
                 Some(HttpTask::Header(response.header, false))
             }
@@ -305,7 +311,9 @@ impl Relay<'_, '_> {
     /// no flush. But a `Failed` task that is not alone makes it flush and hand the error back, which
     /// changes nothing else (pingora-core 0.9.1, v1/server.rs `response_duplex_vec`).
     async fn write(&mut self, mut tasks: Vec<HttpTask>) -> Result<(), Failure> {
-        let flush = matches!(self.download, Download::Content { flush: true });
+        // A large piece passes the buffer by and takes along what is in it.
+        let flush = matches!(self.download, Download::Content { by_length: true })
+            && !matches!(tasks.last(), Some(HttpTask::Body(Some(last), _)) if last.len() >= LARGE);
         if flush {
             tasks.push(HttpTask::Failed(Error::new(ErrorType::Custom(FLUSH))));
         }
