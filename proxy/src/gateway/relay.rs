@@ -19,8 +19,7 @@ use crate::telemetry::{Held, Level};
 /// Content gathered into one write.
 const BATCH: usize = 64 * 1024;
 
-/// Content of a known length from this size on is written by itself, not gathered with other pieces: Pingora
-/// would copy it. Above its write buffer.
+/// A piece of content that does not fit Pingora's write buffer takes along what waits there.
 const LARGE: usize = 8 * 1024;
 
 /// Marks the error by which a flush is asked for; see [`Relay::write`].
@@ -100,7 +99,9 @@ enum Download {
     Head,
     /// `by_length`: to an HTTP/1 visitor and of a known length, which Pingora writes as it is but holds
     /// back what does not fill its buffer.
-    Content { by_length: bool },
+    Content {
+        by_length: bool,
+    },
     Upgraded,
     Done,
 }
@@ -232,7 +233,6 @@ impl Relay<'_, '_> {
         let mut tasks = Vec::with_capacity(items.len() + 1);
         let mut failure = None;
         for item in items.drain(..) {
-            let large = matches!(&item, Incoming::Data(content) if content.len() >= LARGE);
             match self.task(item) {
                 Ok(Some(task)) => tasks.push(task),
                 Ok(None) => {}
@@ -242,9 +242,7 @@ impl Relay<'_, '_> {
                 }
             }
             // After the head of an upgrade Pingora must have switched before it takes content.
-            let switching = self.download == Download::Upgraded && !self.session.was_upgraded();
-            let by_length = matches!(self.download, Download::Content { by_length: true });
-            if switching || (large && by_length) {
+            if self.download == Download::Upgraded && !self.session.was_upgraded() {
                 self.write(std::mem::take(&mut tasks)).await?;
             }
         }
@@ -311,7 +309,6 @@ impl Relay<'_, '_> {
     /// no flush. But a `Failed` task that is not alone makes it flush and hand the error back, which
     /// changes nothing else (pingora-core 0.9.1, v1/server.rs `response_duplex_vec`).
     async fn write(&mut self, mut tasks: Vec<HttpTask>) -> Result<(), Failure> {
-        // A large piece passes the buffer by and takes along what is in it.
         let flush = matches!(self.download, Download::Content { by_length: true })
             && !matches!(tasks.last(), Some(HttpTask::Body(Some(last), _)) if last.len() >= LARGE);
         if flush {
