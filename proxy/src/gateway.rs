@@ -1,7 +1,7 @@
 //! Pingora, and nothing else has its types: the HTTP engine towards visitors.
 //!
-//! A connection passes the [`door`] (limits, deadline of the request head), Pingora reads the request,
-//! and [`Gateway`] decides by `Host` whom it is for: a session (see [`relay`]), or the base domain (the
+//! A connection passes the `door` (limits, deadline of the request head), Pingora reads the request,
+//! and `Gateway` decides by `Host` whom it is for: a session (see `relay`), or the base domain (the
 //! link endpoint, health, the landing page). Everything is answered from `request_filter`; Pingora's
 //! upstream side is never used.
 
@@ -13,7 +13,7 @@ mod relay;
 mod server;
 mod steal;
 
-pub use server::run;
+pub use server::{StartError, run};
 
 use std::{
     net::IpAddr,

@@ -4,7 +4,7 @@ mod admission;
 mod places;
 
 pub use admission::{Admission, Refusal, admit};
-pub use places::{Place, Places};
+pub use places::{Full, Place, Places};
 
 use std::{sync::Arc, time::Duration};
 

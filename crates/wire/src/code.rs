@@ -14,9 +14,6 @@ pub enum Blame {
 }
 
 impl Blame {
-    /// All of them, in the order of [`Blame::index`].
-    pub const ALL: [Self; 4] = [Self::Visitor, Self::Edge, Self::Host, Self::Origin];
-
     /// Stable lower-case name for metrics, logs and JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
