@@ -19,6 +19,12 @@ DENY_VERSION=0.20.2
 say() { printf '==> %s\n' "$*"; }
 die() { printf 'install-test-deps: %s\n' "$*" >&2; exit 1; }
 
+# A Node from npm knows only the authorities it was built with; the machine may have one of its own.
+system_roots=/etc/ssl/certs/ca-certificates.crt
+if [[ -z ${NODE_EXTRA_CA_CERTS:-} && -r $system_roots ]]; then
+  export NODE_EXTRA_CA_CERTS=$system_roots
+fi
+
 log=$(mktemp)
 policy=
 cleanup() {
