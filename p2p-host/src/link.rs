@@ -116,6 +116,7 @@ fn open_message(settings: &Settings) -> Open {
         resume_key: settings.identity.key().to_owned(),
         max_exchanges: settings.max_exchanges,
         agent: AGENT.to_owned(),
+        pages: None,
     }
 }
 

@@ -107,7 +107,7 @@ impl LinkServer {
         };
         let open = match first {
             Ok(HostToEdge::Open(open)) => open,
-            Ok(HostToEdge::End) | Err(_) => {
+            Ok(HostToEdge::End | HostToEdge::Signaling { .. }) | Err(_) => {
                 return link.close(CloseCode::Protocol, "expected an open message");
             }
         };
@@ -121,6 +121,7 @@ impl LinkServer {
                         url: self.public.session_url(&session.name()),
                         resumed: claimed.start != LinkStart::New,
                         agent: AGENT.to_owned(),
+                        stun_servers: Vec::new(),
                     },
                 );
                 session
@@ -184,6 +185,7 @@ impl LinkServer {
                     tracing::info!(session = %session.name(), "session ended by its host");
                     self.registry.end(session, link);
                 }
+                Ok(HostToEdge::Signaling { .. }) => {}
                 Ok(HostToEdge::Open(_)) | Err(_) => {
                     link.close(CloseCode::Protocol, "unexpected control message");
                 }

@@ -56,11 +56,14 @@ pub enum ResetCode {
     BadRequest = 11,
     /// The visitor stopped sending the request content in the middle.
     RequestAborted = 12,
+    /// Nothing was executed, and only the relay can carry this request (direct path; cookies that only the
+    /// browser knows, say).
+    RelayOnly = 13,
 }
 
 impl ResetCode {
     /// All codes, for tables and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Enough,
         Self::Cancelled,
         Self::Refused,
@@ -74,6 +77,7 @@ impl ResetCode {
         Self::Internal,
         Self::BadRequest,
         Self::RequestAborted,
+        Self::RelayOnly,
     ];
 
     /// The number on the wire.
@@ -94,7 +98,7 @@ impl ResetCode {
             | Self::OriginTimeout
             | Self::OriginInvalid
             | Self::OriginTls => Blame::Origin,
-            Self::Refused | Self::Internal | Self::Protocol => Blame::Host,
+            Self::Refused | Self::Internal | Self::Protocol | Self::RelayOnly => Blame::Host,
             Self::Enough
             | Self::Cancelled
             | Self::TooLarge

@@ -5,16 +5,27 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::MAX_PAYLOAD;
+use crate::{
+    frame::MAX_PAYLOAD,
+    id::{PeerId, VisitorId},
+    signal::Signal,
+};
 
 /// What a host says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum HostToEdge {
     /// The first message of a link: share an origin.
     Open(Open),
     /// The session ends: forget it, visitors shall not wait for a new link.
     End,
+    /// A message for a page.
+    Signaling {
+        /// Whose page.
+        peer: PeerId,
+        /// What to pass on.
+        message: Signal,
+    },
 }
 
 /// Asks for a session.
@@ -30,6 +41,27 @@ pub struct Open {
     pub max_exchanges: u32,
     /// For the edge's log: `wingman/0.1.0`.
     pub agent: String,
+    /// What pages of this session may do; absent: nothing, the session is relayed only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pages: Option<Pages>,
+}
+
+/// What the page script does in documents of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pages {
+    /// Pages may connect to the host. Without it the script is put into documents only for the badge.
+    pub direct: bool,
+    /// The badge is shown.
+    pub badge: bool,
+    /// Milliseconds a page tries to connect before it stays on relay for a while.
+    pub timeout_ms: u32,
+    /// Requests whose path begins so are never sent directly.
+    #[serde(default)]
+    pub relay_only_paths: Vec<String>,
+    /// STUN servers that the host adds to the edge's, as `stun:host:port`.
+    #[serde(default)]
+    pub stun_servers: Vec<String>,
 }
 
 impl std::fmt::Debug for Open {
@@ -39,12 +71,13 @@ impl std::fmt::Debug for Open {
             .field("resume_key", &"…")
             .field("max_exchanges", &self.max_exchanges)
             .field("agent", &self.agent)
+            .field("pages", &self.pages)
             .finish()
     }
 }
 
 /// What the edge says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum EdgeToHost {
     /// The session is there; exchanges may come.
@@ -57,6 +90,9 @@ pub enum EdgeToHost {
         resumed: bool,
         /// For the host's log: `wingman-edge/0.1.0`.
         agent: String,
+        /// STUN servers the host may ask for its address, as `stun:host:port`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stun_servers: Vec<String>,
     },
     /// The session is not to be had; the link closes.
     Refused {
@@ -64,6 +100,25 @@ pub enum EdgeToHost {
         reason: RefusedReason,
         /// One sentence for a person.
         message: String,
+    },
+    /// A page has a signaling socket, for the first time or again.
+    PeerOpened {
+        /// Which page.
+        peer: PeerId,
+        /// Whose browser it is in. A host gives a peer to no other visitor.
+        visitor: VisitorId,
+    },
+    /// A message of a page.
+    Signaling {
+        /// Which page.
+        peer: PeerId,
+        /// What it says.
+        message: Signal,
+    },
+    /// The page's signaling socket is gone. Its data channels may be up and stay so.
+    PeerClosed {
+        /// Which page.
+        peer: PeerId,
     },
 }
 

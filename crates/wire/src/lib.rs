@@ -6,6 +6,8 @@
 //! - [`frame`]: the frames and their codec.
 //! - [`head`]: request and response heads, trailers; field lines keep order and repeats.
 //! - [`control`]: the JSON messages of stream 0.
+//! - [`signal`]: what sets up the direct path. [`direct`]: what is said on it beyond frames.
+//! - [`id`]: random identifiers.
 //! - [`code`]: reset codes of a stream and close codes of a carrier.
 //! - [`varint`]: RFC 9000 §16 integers, used inside heads.
 //!
@@ -16,8 +18,11 @@
 
 pub mod code;
 pub mod control;
+pub mod direct;
 pub mod frame;
 pub mod head;
+pub mod id;
+pub mod signal;
 pub mod varint;
 
 /// Protocol name and version as offered in `Sec-WebSocket-Protocol` of a link.

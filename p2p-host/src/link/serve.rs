@@ -65,13 +65,14 @@ pub(super) async fn open(
         Err(_) => return Err(unreachable(format!("no session within {STEP_DEADLINE:?}"))),
     };
     match answer {
-        Ok(EdgeToHost::Opened { session, url, resumed, agent }) => {
+        Ok(EdgeToHost::Opened { session, url, resumed, agent, stun_servers: _ }) => {
             tracing::debug!(%agent, session, resumed, "session opened");
             Ok(Session { name: session, url, resumed, link, driver, relay: relay.clone() })
         }
         Ok(EdgeToHost::Refused { reason, message }) => {
             Err(refusal(reason, message, wanted.unwrap_or_default()))
         }
+        Ok(unexpected) => Err(unreachable(format!("unexpected answer {unexpected:?}"))),
         Err(error) => Err(unreachable(error.to_string())),
     }
 }

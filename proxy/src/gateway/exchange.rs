@@ -198,7 +198,8 @@ fn problem_of(failure: &Failure) -> Option<Problem> {
             ResetCode::Enough
             | ResetCode::Cancelled
             | ResetCode::Protocol
-            | ResetCode::Internal => Problem::HostFailed,
+            | ResetCode::Internal
+            | ResetCode::RelayOnly => Problem::HostFailed,
         },
         Failure::LinkLost => Problem::LinkLost,
         Failure::HeadTooLarge => Problem::OriginInvalid,

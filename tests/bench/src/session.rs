@@ -44,6 +44,7 @@ impl Session {
             resume_key: key.iter().map(|byte| format!("{byte:02x}")).collect(),
             max_exchanges: 256,
             agent: "wingman-bench".to_owned(),
+            pages: None,
         });
         session.link.send_control(control::encode(&open)?);
         let answer = timeout(STEP, session.link.control()).await.context("no session in time")?;
@@ -53,6 +54,7 @@ impl Session {
         match control::decode::<EdgeToHost>(&answer)? {
             EdgeToHost::Opened { .. } => Ok(session),
             EdgeToHost::Refused { message, .. } => bail!("refused: {message}"),
+            unexpected => bail!("unexpected answer {unexpected:?}"),
         }
     }
 

@@ -44,6 +44,7 @@ async fn reason(host: &mut FakeHost, name: Option<&str>) -> Option<RefusedReason
             assert_eq!(host.closed().await, 4005);
             Some(reason)
         }
+        other => panic!("{other:?}"),
     }
 }
 
@@ -103,7 +104,7 @@ async fn names_are_checked_and_kept_for_their_owner() {
         other.resume_key = "another key of another host".to_owned();
         match host.claim(other).await {
             EdgeToHost::Refused { reason, .. } => assert_eq!(reason, RefusedReason::NameTaken),
-            opened @ EdgeToHost::Opened { .. } => panic!("{opened:?}"),
+            other => panic!("{other:?}"),
         }
     }
     let mut second = linked(edge.port, &edge.token).await;
@@ -130,7 +131,7 @@ async fn open_messages_that_make_no_sense_are_refused() {
             EdgeToHost::Refused { reason, .. } => {
                 assert_eq!(reason, RefusedReason::BadRequest, "{what}");
             }
-            opened @ EdgeToHost::Opened { .. } => panic!("{what}: {opened:?}"),
+            other => panic!("{what}: {other:?}"),
         }
     }
     FakeHost::start(edge.port(), "weak").await;

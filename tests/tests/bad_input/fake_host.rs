@@ -46,6 +46,7 @@ pub(crate) fn open(name: Option<&str>) -> Open {
         resume_key: format!("{:=>32}", name.unwrap_or_default()),
         max_exchanges: 64,
         agent: "fake/1".to_owned(),
+        pages: None,
     }
 }
 
@@ -55,7 +56,7 @@ impl FakeHost {
         let mut host = connect(port, handshake(port)).await.expect("a link");
         match host.claim(open(Some(name))).await {
             EdgeToHost::Opened { session, .. } => assert_eq!(session, name),
-            refused @ EdgeToHost::Refused { .. } => panic!("{refused:?}"),
+            other => panic!("{other:?}"),
         }
         host
     }

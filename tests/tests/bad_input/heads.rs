@@ -197,7 +197,8 @@ async fn every_reset_has_its_status() {
             ResetCode::Enough
             | ResetCode::Cancelled
             | ResetCode::Protocol
-            | ResetCode::Internal => (502, "host-failed"),
+            | ResetCode::Internal
+            | ResetCode::RelayOnly => (502, "host-failed"),
         };
         let (stream, mut visitor) = request(&edge, &mut host, "GET /").await;
         host.send([Frame::Reset { stream, code }]).await;

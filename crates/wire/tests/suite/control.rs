@@ -92,6 +92,7 @@ fn a_message_fits_one_frame_or_is_refused() {
             resume_key: String::new(),
             max_exchanges: 1,
             agent: "a".repeat(length),
+            pages: None,
         })
     };
     let overhead = control::encode(&open(0)).unwrap().len();
@@ -109,6 +110,7 @@ fn the_resume_key_stays_out_of_debug_output() {
         resume_key: key.to_owned(),
         max_exchanges: 1,
         agent: "w".to_owned(),
+        pages: None,
     });
     let shown = format!("{message:?}");
     assert!(!shown.contains(key) && shown.contains("quiet-fox"), "{shown}");

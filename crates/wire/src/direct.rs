@@ -1,0 +1,72 @@
+//! What page and host agree on beyond frames: channels, the hello, field lines of ours.
+
+use serde::{Deserialize, Serialize};
+
+/// How many data channels a peer has, with ids 0, 1, …; pre-negotiated, ordered, reliable. Each is a carrier of
+/// its own with its own mux; an exchange stays on its channel, so a lost packet stalls only that one.
+pub const CHANNELS: u16 = 4;
+
+/// The channel whose CONTROL frames carry [`PageToHost`] and [`HostToPage`]; WebSockets go there too. The others
+/// are lanes for requests.
+pub const CONTROL_CHANNEL: u16 = 0;
+
+/// Label and subprotocol of each channel.
+pub const CHANNEL_LABEL: &str = crate::SUBPROTOCOL;
+
+/// What a page says on the control channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum PageToHost {
+    /// Its first message.
+    Hello {
+        /// [`crate::VERSION`]; another one is answered by `bye`.
+        version: u16,
+    },
+    /// The page goes away: free everything now.
+    Bye,
+}
+
+/// What the host says on the control channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum HostToPage {
+    /// Its answer to the page's; only then is the direct path up.
+    Hello {
+        /// [`crate::VERSION`].
+        version: u16,
+        /// Exchanges at once on all channels of this peer; beyond it RESET `Refused`.
+        max_exchanges: u32,
+    },
+    /// The host closes the peer: use the relay at once.
+    Bye {
+        /// Why.
+        reason: crate::signal::Reason,
+    },
+}
+
+/// Fields of ours between page, edge and host. None of them reaches the origin or the app.
+pub mod field {
+    /// Request: a [`crate::id::RequestId`]. On every direct request, and on its copy by relay.
+    pub const REQUEST_ID: &str = "wingman-request-id";
+    /// Request, by relay: a [`crate::id::VisitorId`]. Only the edge says it.
+    pub const VISITOR: &str = "wingman-visitor";
+    /// Request, direct: `document.cookie` of the page that asks, may be empty.
+    pub const DOCUMENT_COOKIE: &str = "wingman-document-cookie";
+    /// Request, direct: path of the page that asks, to which `document.cookie` belongs.
+    pub const DOCUMENT_PATH: &str = "wingman-document-path";
+    /// Request, direct: `omit` where the app asked for no cookies (`credentials: 'omit'`).
+    pub const CREDENTIALS: &str = "wingman-credentials";
+    /// Response, direct: cookies wait below [`super::COOKIES_PATH`] under this ticket.
+    pub const TICKET: &str = "wingman-ticket";
+}
+
+/// The page script.
+pub const PAGE_PATH: &str = "/_wingman/page.js";
+/// The worker script.
+pub const WORKER_PATH: &str = "/_wingman/worker.js";
+/// The signaling socket; `?peer=` and a [`crate::id::PeerId`].
+pub const SIGNAL_PATH: &str = "/_wingman/signal";
+/// Followed by a ticket: the edge relays it and the host answers 204 with the `Set-Cookie` lines, once.
+pub const COOKIES_PATH: &str = "/_wingman/cookies/";
+/// The edge relays it and the host answers 204: the relay's round trip.
+pub const ECHO_PATH: &str = "/_wingman/echo";
