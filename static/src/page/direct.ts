@@ -20,16 +20,17 @@ export interface ResponseHead {
   readonly fields: readonly FieldLine[];
 }
 
-/** Why an exchange ended without a complete response. `sent`: whether any of it may have reached the host. */
+/** Why an exchange ended without a complete response. */
 export class ExchangeError extends Error {
-  constructor(
-    message: string,
-    /** False: nothing was executed, any request may go by relay. */
-    readonly sent: boolean,
-    /** The code of a RESET of the host; undefined: the path broke. */
-    readonly code?: number,
-  ) {
+  /** Whether any of it may have reached the host. False: nothing was executed, any request may go by relay. */
+  readonly sent: boolean;
+  /** The code of a RESET of the host; undefined: the path broke. */
+  readonly code: number | undefined;
+
+  constructor(message: string, sent: boolean, code?: number) {
     super(message);
+    this.sent = sent;
+    this.code = code;
   }
 }
 
