@@ -21,7 +21,7 @@ use serde::Deserialize;
 pub use layers::{ConfigError, Layer, Loaded, Origin};
 pub use problem::SettingsError;
 pub use settings::{PublicAddress, Settings, Tls};
-pub use values::{ByteSize, List, LogFormat, Span, Switch};
+pub use values::{ByteSize, List, LogFormat, Span, StunServer, Switch};
 
 use crate::tokens::{NamePattern, TokenHash};
 use wingman_wire::head::Scheme;
@@ -57,6 +57,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// Threads that serve; 0 is one for each core.
     pub threads: usize,
+    /// Whether pages may connect to hosts; `true` if absent.
+    pub p2p_enabled: Option<bool>,
+    /// STUN servers that pages and hosts are told of.
+    pub stun_servers: Option<List<StunServer>>,
 }
 
 /// `[tls]`.
@@ -132,6 +136,12 @@ pub struct Limits {
     pub sessions_per_token: u32,
     /// Links at one time from one address.
     pub links_per_address: Switch<u32>,
+    /// Signaling sockets at one time of one session.
+    pub signaling_per_session: u32,
+    /// Signaling sockets at one time of one visitor in one session.
+    pub signaling_per_visitor: u32,
+    /// Signaling sockets at one time from one address.
+    pub signaling_per_address: Switch<u32>,
 }
 
 impl Default for Limits {
@@ -145,6 +155,9 @@ impl Default for Limits {
             content_bytes: Switch::Off,
             sessions_per_token: 64,
             links_per_address: Switch::On(64),
+            signaling_per_session: 256,
+            signaling_per_visitor: 16,
+            signaling_per_address: Switch::On(64),
         }
     }
 }
@@ -173,6 +186,10 @@ pub struct Timeouts {
     pub link_handshake: Span,
     /// On shutdown, exchanges have so long to end.
     pub drain: Span,
+    /// Between pings on a page's signaling socket; after two unanswered ones it is closed.
+    pub signaling_heartbeat: Span,
+    /// A signaling socket lives so long; then its page opens a new one.
+    pub signaling_lifetime: Span,
 }
 
 impl Default for Timeouts {
@@ -189,6 +206,8 @@ impl Default for Timeouts {
             keepalive_idle: seconds(60),
             link_handshake: seconds(10),
             drain: seconds(5),
+            signaling_heartbeat: seconds(25),
+            signaling_lifetime: seconds(24 * 3600),
         }
     }
 }

@@ -24,7 +24,7 @@ use wingman_wire::{
 
 use crate::{
     config::PublicAddress,
-    session::{Claim, Claimed, Registry, ResumeProof, Session},
+    session::{Claim, Claimed, DirectPath, PageConfig, Registry, ResumeProof, Session},
     telemetry::{LinkBytes, LinkEnd, LinkRefusal, LinkStart, Metrics},
     tokens::Grant,
 };
@@ -52,6 +52,8 @@ pub struct LinkServer {
     pub public: PublicAddress,
     /// Limits.
     pub limits: LinkLimits,
+    /// What pages and hosts may do beside the relay.
+    pub direct: DirectPath,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The running links.
@@ -121,7 +123,7 @@ impl LinkServer {
                         url: self.public.session_url(&session.name()),
                         resumed: claimed.start != LinkStart::New,
                         agent: AGENT.to_owned(),
-                        stun_servers: Vec::new(),
+                        stun_servers: self.direct.stun_servers.to_vec(),
                     },
                 );
                 session
@@ -165,8 +167,15 @@ impl LinkServer {
         if offered == 0 {
             return Err(RefusedReason::BadRequest);
         }
+        let pages = open
+            .pages
+            .clone()
+            .map(|wish| PageConfig::new(&name.unwrap_or(proof.name()), wish, &self.direct))
+            .transpose()
+            .map_err(|_| RefusedReason::BadRequest)?
+            .map(Arc::new);
         link.set_max_exchanges(offered.min(self.limits.max_exchanges));
-        let claimed = self.registry.claim(&Claim { name, proof, grant }, link)?;
+        let claimed = self.registry.claim(&Claim { name, proof, grant, pages }, link)?;
         self.metrics.links_opened.get(claimed.start).add(1);
         tracing::info!(
             session = %claimed.session.name(),

@@ -4,8 +4,11 @@
 //! newest holder of the key wins at once. Names that the edge chooses are made from that key, so a host
 //! gets the same URL back even from an edge that was restarted and has forgotten everything.
 
+mod pages;
 mod registry;
 
+pub(crate) use pages::is_stun_url;
+pub use pages::{BadPages, DirectPath, PageConfig};
 pub use registry::{Claim, Claimed, Registry, RegistryLimits};
 
 use std::{
@@ -13,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -76,6 +80,8 @@ pub struct Session {
     proof: ResumeProof,
     token: Arc<str>,
     host: watch::Sender<Host>,
+    /// As its newest link wished.
+    pages: ArcSwapOption<PageConfig>,
     /// Counts it while it exists.
     _held: Held,
 }
@@ -101,6 +107,11 @@ impl Session {
     /// Its name.
     pub fn name(&self) -> SessionName {
         self.name
+    }
+
+    /// What the page script may do in its documents; `None`: it is not there at all.
+    pub fn pages(&self) -> Option<Arc<PageConfig>> {
+        self.pages.load_full()
     }
 
     /// Whether a link is up.

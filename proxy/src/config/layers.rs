@@ -60,14 +60,16 @@ impl Layer {
         }
     }
 
-    /// The environment: `WINGMAN_EDGE_LIMITS__HEAD_BYTES` is `limits.head_bytes`.
+    /// The environment: `WINGMAN_EDGE_LIMITS__HEAD_BYTES` is `limits.head_bytes`. `P2P_ENABLED` and
+    /// `STUN_SERVERS` also go without the prefix: the host has them too.
     ///
     /// A value is read as TOML where it is TOML (numbers, lists, tables), else it is a text.
     pub fn environment(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> impl Iterator<Item = Self> {
         variables.into_iter().filter_map(|(name, text)| {
-            let key = name.strip_prefix(ENV_PREFIX)?;
+            let bare = BARE_KEYS.contains(&name.as_str()).then_some(name.as_str());
+            let key = name.strip_prefix(ENV_PREFIX).or(bare)?;
             if NOT_KEYS.contains(&key) {
                 return None;
             }
@@ -280,3 +282,4 @@ impl fmt::Display for Meant<'_> {
 const ENV_PREFIX: &str = "WINGMAN_EDGE_";
 /// `WINGMAN_EDGE_CONFIG` names the file and is read by the command line.
 const NOT_KEYS: &[&str] = &["CONFIG"];
+const BARE_KEYS: &[&str] = &["P2P_ENABLED", "STUN_SERVERS"];

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::forwarded::TrustedProxies;
 use crate::names::{BaseDomain, SessionName};
+use crate::session::DirectPath;
 use crate::tokens::{Grant, Registry};
 
 /// All the edge runs with. There is no way to have one that cannot work.
@@ -44,6 +45,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Threads that serve.
     pub threads: NonZeroUsize,
+    /// What pages and hosts may do beside the relay.
+    pub direct: DirectPath,
 }
 
 /// HTTPS: where, and with what.
@@ -121,7 +124,16 @@ impl Settings {
             limits: config.limits.clone(),
             timeouts: config.timeouts.clone(),
             threads: NonZeroUsize::new(config.threads).unwrap_or_else(cores),
+            direct: direct(config),
         })
+    }
+}
+
+fn direct(config: &Config) -> DirectPath {
+    let servers = config.stun_servers.iter().flat_map(|list| &list.0);
+    DirectPath {
+        enabled: config.p2p_enabled.unwrap_or(true),
+        stun_servers: servers.map(|server| server.0.clone()).collect(),
     }
 }
 
@@ -222,10 +234,14 @@ fn limits(limits: &Limits) -> Result<(), SettingsError> {
     within("limits.fields", limits.fields, 8, 256)?;
     within("limits.exchanges_per_session", limits.exchanges_per_session, 1, 65_535)?;
     within("limits.sessions_per_token", limits.sessions_per_token, 1, u32::MAX)?;
+    // A host is told of all of them at once when its link comes back.
+    within("limits.signaling_per_session", limits.signaling_per_session, 1, 256)?;
+    within("limits.signaling_per_visitor", limits.signaling_per_visitor, 1, 256)?;
     for (key, limit) in [
         ("limits.visitor_connections_per_address", limits.visitor_connections_per_address),
         ("limits.request_rate_per_address", limits.request_rate_per_address),
         ("limits.links_per_address", limits.links_per_address),
+        ("limits.signaling_per_address", limits.signaling_per_address),
     ] {
         limit.on().map_or(Ok(()), |limit| within(key, limit, 1, u32::MAX))?;
     }
@@ -246,6 +262,8 @@ fn timeouts(timeouts: &Timeouts) -> Result<(), SettingsError> {
         ("timeouts.keepalive_idle", timeouts.keepalive_idle, 100),
         ("timeouts.link_handshake", timeouts.link_handshake, 100),
         ("timeouts.drain", timeouts.drain, 0),
+        ("timeouts.signaling_heartbeat", timeouts.signaling_heartbeat, 100),
+        ("timeouts.signaling_lifetime", timeouts.signaling_lifetime, 100),
     ] {
         within(key, span, spans(least), day())?;
     }

@@ -57,6 +57,19 @@ fn parse<T: FromStr<Err: fmt::Display>, E: de::Error>(text: &str) -> Result<T, E
     text.parse().map_err(|error| E::custom(format_args!("`{text}`: {error}")))
 }
 
+/// A STUN server as `stun:host:port`; the scheme may be left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StunServer(pub String);
+
+impl FromStr for StunServer {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = if text.starts_with("stun:") { text.to_owned() } else { format!("stun:{text}") };
+        if crate::session::is_stun_url(&url) { Ok(Self(url)) } else { Err("not host:port") }
+    }
+}
+
 /// A number of bytes: a plain number, or a text such as `"64 KiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);

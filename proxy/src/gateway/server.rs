@@ -104,6 +104,7 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
             registry: sessions.clone(),
             public: settings.public.clone(),
             limits: link_limits(&settings),
+            direct: settings.direct.clone(),
             metrics: metrics.clone(),
             tasks: Mutex::default(),
         }),

@@ -14,7 +14,7 @@ use tokio::{
 use wingman_link::Link;
 use wingman_wire::control::RefusedReason;
 
-use super::{Host, ResumeProof, Session};
+use super::{Host, PageConfig, ResumeProof, Session};
 use crate::{
     names::SessionName,
     telemetry::{LinkStart, Metrics, SessionEnd},
@@ -40,6 +40,8 @@ pub struct Claim<'a> {
     pub proof: ResumeProof,
     /// What its token allows.
     pub grant: &'a Grant,
+    /// What its pages may do.
+    pub pages: Option<Arc<PageConfig>>,
 }
 
 /// A session that a host got.
@@ -112,6 +114,7 @@ impl Registry {
             if !session.proof.is(&claim.proof) {
                 return Err(RefusedReason::NameTaken);
             }
+            session.pages.store(claim.pages.clone());
             let replaced = session.attach(link.clone());
             let start = if replaced { LinkStart::Replaced } else { LinkStart::Resumed };
             return Ok(Claimed { session: session.clone(), start });
@@ -125,6 +128,7 @@ impl Registry {
             proof: claim.proof,
             token: claim.grant.id.clone(),
             host: watch::Sender::new(Host::Linked(link.clone())),
+            pages: claim.pages.clone().into(),
             _held: self.metrics.sessions.hold(),
         });
         sessions.insert(name, session.clone());
