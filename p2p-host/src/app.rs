@@ -9,8 +9,8 @@ use wingman_mux::HeartbeatConfig;
 use crate::{
     cli::Cli,
     config::{Config, Environment, Loaded, OriginProtocol},
-    exchange::Service,
-    link::{self, Backoff, EdgeAddress, Identity, Relay, Settings, Trust},
+    exchange::{Runner, Service},
+    link::{self, Backoff, EdgeAddress, Identity, Settings, Trust},
     origin::{Client, Options, Protocol},
     status::{self, Event, Failure, Reporter, Terminal},
 };
@@ -53,7 +53,7 @@ async fn share(
     }
     let identity = identity(loaded, environment, &target)?;
     let service = Service::new(client, config.host_header.clone());
-    let relay = Arc::new(Relay::new(service, target.clone(), reporter.clone()));
+    let runner = Arc::new(Runner::new(service, target.clone(), reporter.clone()));
     let settings = Settings {
         edge: EdgeAddress {
             url: config.edge.to_string(),
@@ -73,7 +73,7 @@ async fn share(
         target,
     };
     let (stop, stopped) = watch::channel(false);
-    let keep = link::keep(settings, relay, reporter.clone(), stopped);
+    let keep = link::keep(settings, runner, reporter.clone(), stopped);
     tokio::pin!(keep);
     tokio::select! {
         ended = &mut keep => return ended,

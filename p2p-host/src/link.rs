@@ -6,17 +6,12 @@
 
 mod backoff;
 mod connect;
-mod content;
 mod identity;
-mod relay;
 mod serve;
-mod visitors;
 
 pub use backoff::Backoff;
 pub use connect::{EdgeAddress, Trust};
-pub use content::Content;
 pub use identity::{Identity, IdentityError};
-pub use relay::Relay;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +20,10 @@ use wingman_link::Closed;
 use wingman_mux::HeartbeatConfig;
 use wingman_wire::{code::CloseCode, control::Open};
 
-use crate::status::{Event, Failure, Reporter};
+use crate::{
+    exchange::Runner,
+    status::{Event, Failure, Reporter},
+};
 
 /// What this host calls itself towards edges.
 pub const AGENT: &str = concat!("wingman/", env!("CARGO_PKG_VERSION"));
@@ -56,7 +54,7 @@ pub struct Settings {
 /// [`Failure`]: the first attempt failed, the edge refuses, or another host took the session.
 pub async fn keep(
     mut settings: Settings,
-    relay: Arc<Relay>,
+    runner: Arc<Runner>,
     reporter: Reporter,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
@@ -65,13 +63,14 @@ pub async fn keep(
     loop {
         reporter.report(Event::Connecting { edge: settings.edge.url.clone(), attempt });
         let opened = tokio::select! {
-            opened = serve::open(&settings, open_message(&settings), &relay) => opened,
+            opened = serve::open(&settings, open_message(&settings), &runner) => opened,
             _ = stop.wait_for(|stop| *stop) => {
                 return if was_ready { Ok(()) } else { Err(Failure::Interrupted) };
             }
         };
         let (reason, refused) = match opened {
             Ok(session) => {
+                runner.set_public_url(&session.url);
                 settings.identity.remember(&session.name, &reporter);
                 was_ready = true;
                 attempt = 1;

@@ -14,8 +14,11 @@ use wingman_wire::{
     control::{self, EdgeToHost, HostToEdge, Open, RefusedReason},
 };
 
-use super::{STEP_DEADLINE, Settings, connect::connect, relay::Relay};
-use crate::status::{Failure, NameRefusal};
+use super::{STEP_DEADLINE, Settings, connect::connect};
+use crate::{
+    exchange::{Runner, Via},
+    status::{Failure, NameRefusal},
+};
 
 /// How long running exchanges have when the user ends the session.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -27,7 +30,7 @@ pub(super) struct Session {
     pub(super) resumed: bool,
     link: Link,
     driver: AbortOnDrop,
-    relay: Arc<Relay>,
+    runner: Arc<Runner>,
 }
 
 struct AbortOnDrop(JoinHandle<Closed>);
@@ -42,7 +45,7 @@ impl Drop for AbortOnDrop {
 pub(super) async fn open(
     settings: &Settings,
     message: Open,
-    relay: &Arc<Relay>,
+    runner: &Arc<Runner>,
 ) -> Result<Session, Failure> {
     let wanted = message.name.clone();
     let socket = connect(&settings.edge).await?;
@@ -67,7 +70,7 @@ pub(super) async fn open(
     match answer {
         Ok(EdgeToHost::Opened { session, url, resumed, agent, stun_servers: _ }) => {
             tracing::debug!(%agent, session, resumed, "session opened");
-            Ok(Session { name: session, url, resumed, link, driver, relay: relay.clone() })
+            Ok(Session { name: session, url, resumed, link, driver, runner: runner.clone() })
         }
         Ok(EdgeToHost::Refused { reason, message }) => {
             Err(refusal(reason, message, wanted.unwrap_or_default()))
@@ -96,8 +99,8 @@ impl Session {
             tokio::select! {
                 exchange = self.link.accept() => match exchange {
                     Some(exchange) => {
-                        let relay = self.relay.clone();
-                        exchanges.spawn(async move { relay.run(exchange).await });
+                        let runner = self.runner.clone();
+                        exchanges.spawn(async move { runner.run(exchange, Via::Link).await });
                     }
                     None => break self.link.closed().await,
                 },
@@ -125,8 +128,8 @@ impl Session {
                 // Opened before the edge heard of the drain: they are run like the others.
                 exchange = self.link.accept() => match exchange {
                     Some(exchange) => {
-                        let relay = self.relay.clone();
-                        exchanges.spawn(async move { relay.run(exchange).await });
+                        let runner = self.runner.clone();
+                        exchanges.spawn(async move { runner.run(exchange, Via::Link).await });
                     }
                     None => break,
                 },

@@ -1,4 +1,4 @@
-//! One exchange over the link: from frames to the exchange service and back.
+//! One exchange of either path: from frames to the exchange service and back.
 
 use std::{
     future::Future,
@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -22,20 +23,20 @@ use wingman_link::{Exchange, LinkSendError};
 use wingman_mux::Incoming;
 use wingman_wire::{
     code::{Blame, ResetCode},
+    direct::field,
     head::{self, RequestHead, ResponseHead},
+    id::VisitorId,
 };
 
 use super::{
+    ExchangeError, OnInformational, OriginContent, Public, Service, classify_body_error,
     content::{self, Content},
+    forwarding,
+    public_name::PublicName,
+    request_target,
     visitors::Visitors,
 };
-use crate::{
-    exchange::{
-        ExchangeError, OnInformational, OriginContent, Public, Service, classify_body_error,
-        request_target,
-    },
-    status::{Event, ExchangeRecord, Outcome, Path, Reporter, Upgraded},
-};
+use crate::status::{Event, ExchangeRecord, Outcome, Path, Reporter, Upgraded};
 
 /// Bytes read from an upgraded connection at once.
 const UPGRADED_READ: usize = 16 * 1024;
@@ -43,11 +44,35 @@ const UPGRADED_READ: usize = 16 * 1024;
 /// How long the origin's client may take to hand over an upgraded connection.
 const UPGRADE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Carries exchanges of the link to the exchange service.
-pub struct Relay {
+/// How an exchange came to the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// Over the host's link: the relay path.
+    Link,
+    /// Over a data channel of this visitor's page: the direct path.
+    Peer {
+        /// Whose page, as the edge said when the peer signaled.
+        visitor: VisitorId,
+    },
+}
+
+impl Via {
+    /// The word for logs and metrics.
+    pub const fn path(self) -> Path {
+        match self {
+            Self::Link => Path::Relay,
+            Self::Peer { .. } => Path::Direct,
+        }
+    }
+}
+
+/// Runs the exchanges of every carrier, link and data channels alike, at the exchange service.
+pub struct Runner {
     service: Service<Content>,
     reporter: Reporter,
     visitors: Visitors,
+    /// Known once a link is open; direct exchanges are for this name only.
+    public: Mutex<Option<PublicName>>,
     /// For the view.
     origin: String,
     origin_is_down: AtomicBool,
@@ -55,7 +80,7 @@ pub struct Relay {
 
 /// Why an exchange ended badly.
 enum Failed {
-    /// The other end of the link gave up, or the link is gone.
+    /// The other end of the carrier gave up, or the carrier is gone.
     ByPeer(Option<ResetCode>),
     /// We reset it.
     Ours { code: ResetCode, blame: Blame, reason: String },
@@ -63,6 +88,7 @@ enum Failed {
 
 /// What the log will say.
 struct Progress {
+    path: Path,
     method: String,
     target: String,
     visitor: String,
@@ -74,19 +100,25 @@ struct Progress {
     upgraded: bool,
 }
 
-impl Relay {
+impl Runner {
     /// In front of `service`; `origin` is its origin's name for the view.
     pub fn new(service: Service<Content>, origin: String, reporter: Reporter) -> Self {
         let visitors = Visitors::default();
-        Self { service, reporter, visitors, origin, origin_is_down: AtomicBool::new(false) }
+        let public = Mutex::new(None);
+        Self { service, reporter, visitors, public, origin, origin_is_down: AtomicBool::new(false) }
+    }
+
+    /// Says under which URL visitors know the session; pages of other names are none of its.
+    pub fn set_public_url(&self, url: &str) {
+        *self.public.lock() = PublicName::of(url);
     }
 
     /// Runs one exchange to its end.
-    pub async fn run(&self, exchange: Exchange) {
+    pub async fn run(&self, exchange: Exchange, via: Via) {
         let Some(Incoming::Head { head, .. }) = exchange.read().await else { return };
         let exchange = Arc::new(exchange);
-        let mut progress = Progress::new();
-        let outcome = match self.request(head, &exchange, &mut progress).await {
+        let mut progress = Progress::new(via.path());
+        let outcome = match self.request(head, &exchange, via, &mut progress).await {
             Err(failed) => Err(failed),
             Ok(request) => self.forward(request, &exchange, &mut progress).await,
         };
@@ -128,6 +160,7 @@ impl Relay {
         &self,
         encoded: Bytes,
         exchange: &Arc<Exchange>,
+        via: Via,
         progress: &mut Progress,
     ) -> Result<Request<Content>, Failed> {
         let bad = |reason: String| Failed::Ours {
@@ -140,8 +173,23 @@ impl Relay {
         progress.target = String::from_utf8_lossy(&head.target).into_owned();
         let method = Method::from_bytes(&head.method).map_err(|error| bad(error.to_string()))?;
         let uri = request_target(head.target).map_err(|error| bad(error.to_string()))?;
-        let fields = content::fields(head.fields).ok_or_else(|| bad("malformed field".into()))?;
-        progress.visitor = self.visitors.label(&fields);
+        let mut fields =
+            content::fields(head.fields).ok_or_else(|| bad("malformed field".into()))?;
+        let visitor = match via {
+            Via::Link => fields.get(field::VISITOR).and_then(visitor_id),
+            Via::Peer { visitor } => Some(visitor),
+        };
+        progress.visitor = self.visitors.label(visitor, &fields);
+        if let Via::Peer { .. } = via {
+            // A page can only ask its own origin, but what comes over a channel can be anything.
+            let public = self.public.lock();
+            if !public.as_ref().is_some_and(|public| public.is(head.scheme, &head.authority)) {
+                return Err(bad("not this session's name".into()));
+            }
+            drop(public);
+            forwarding::replace(&mut fields, head.scheme, &head.authority);
+        }
+        drop_ours(&mut fields);
         let authority = HeaderValue::from_maybe_shared(head.authority)
             .map_err(|error| bad(error.to_string()))?;
         let content = if fields.contains_key(http::header::UPGRADE) {
@@ -188,7 +236,7 @@ impl Relay {
             progress.upgraded = true;
             self.reporter.report(Event::Upgraded(Upgraded {
                 target: progress.target.clone(),
-                path: Path::Relay,
+                path: progress.path,
                 visitor: progress.visitor.clone(),
             }));
             return upgraded(response, exchange, progress).await;
@@ -200,7 +248,7 @@ impl Relay {
     }
 }
 
-/// Pulls the response content from the origin as fast as the link takes it.
+/// Pulls the response content from the origin as fast as the carrier takes it.
 async fn download(
     mut content: OriginContent,
     exchange: &Exchange,
@@ -311,6 +359,19 @@ fn first_content(exchange: &Arc<Exchange>, pulled: &Arc<AtomicU64>) -> Content {
     Content::Pulled { exchange: exchange.clone(), ahead, pulled: pulled.clone() }
 }
 
+fn visitor_id(value: &HeaderValue) -> Option<VisitorId> {
+    value.to_str().ok()?.parse().ok()
+}
+
+/// Fields between edge, page and host go no further.
+fn drop_ours(fields: &mut HeaderMap) {
+    let ours: Vec<_> =
+        fields.keys().filter(|name| name.as_str().starts_with("wingman-")).cloned().collect();
+    for name in ours {
+        fields.remove(name);
+    }
+}
+
 fn encode_head(status: StatusCode, fields: &HeaderMap) -> Bytes {
     let mut out = BytesMut::with_capacity(512);
     ResponseHead::put(&mut out, status.as_u16());
@@ -362,8 +423,9 @@ const fn describe(code: ResetCode) -> &'static str {
 }
 
 impl Progress {
-    fn new() -> Self {
+    fn new(path: Path) -> Self {
         Self {
+            path,
             method: String::new(),
             target: String::new(),
             visitor: String::new(),
@@ -385,7 +447,7 @@ impl Progress {
             head_after: self.head_after,
             bytes_in: self.bytes_in.load(Ordering::Relaxed),
             bytes_out: self.bytes_out,
-            path: Path::Relay,
+            path: self.path,
             visitor: self.visitor,
             outcome,
             upgraded: self.upgraded,

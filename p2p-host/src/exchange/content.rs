@@ -1,4 +1,4 @@
-//! The request content of an exchange on the relay path, as the origin's client pulls it.
+//! The request content of an exchange, as the origin's client pulls it.
 
 use std::{
     pin::Pin,
@@ -16,7 +16,7 @@ use wingman_link::Exchange;
 use wingman_mux::Incoming;
 use wingman_wire::{code::ResetCode, head::FieldLines};
 
-/// Content that comes over the link as fast as the origin takes it; credit follows from that.
+/// Content that comes over the carrier as fast as the origin takes it; credit follows from that.
 #[derive(Debug)]
 pub enum Content {
     /// There is none.
@@ -38,9 +38,9 @@ pub enum ContentError {
     /// The exchange was reset.
     #[error("the request was reset: {0:?}")]
     Reset(ResetCode),
-    /// The link was lost.
-    #[error("the link was lost")]
-    LinkLost,
+    /// The carrier was lost.
+    #[error("the path to the visitor was lost")]
+    PathLost,
     /// The peer's trailers are not field lines.
     #[error("malformed trailers")]
     Trailers,
@@ -84,7 +84,7 @@ impl Body for Content {
             // A second head is refused by the mux.
             Some(Incoming::Head { .. }) | None => {
                 *self = Self::Empty;
-                Poll::Ready(Some(Err(ContentError::LinkLost)))
+                Poll::Ready(Some(Err(ContentError::PathLost)))
             }
         }
     }
