@@ -11,7 +11,7 @@ help:
 	@echo "make fmt     format"
 	@echo "make lint | unit | browser    parts of make test; make deps | build-deps    what it installs"
 	@echo "make advisories    cargo deny's check of known vulnerabilities (needs the internet)"
-	@echo "make static  the scripts of the direct path (none yet)"
+	@echo "make static  build the scripts of the direct path into static/dist"
 
 demo: build-deps
 	@scripts/demo.sh
@@ -23,6 +23,7 @@ lint:
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
 	$(CARGO) deny --log-level error check bans licenses sources
+	npm --prefix static run --silent lint
 
 # Apart from `make lint`, for it fetches RustSec's database from GitHub, which an offline CI cannot.
 advisories:
@@ -33,6 +34,7 @@ advisories:
 unit:
 	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-sample-app
 	WINGMAN_BIN_DIR=$(CURDIR)/target/release $(CARGO) nextest run --workspace --locked
+	npm --prefix static --silent test
 
 browser:
 	WINGMAN_BIN_DIR=$(CURDIR)/target/release npm --prefix tests/browser test
@@ -45,9 +47,9 @@ bench:
 fmt:
 	$(CARGO) fmt --all
 
-# The page script and the worker of the direct path will be built here (issue 3).
-static:
-	@echo "nothing to build yet: the relay path needs no script in the page"
+# dist/ is committed, so that `cargo build` needs no Node; a test of static/ rebuilds and compares.
+static: deps
+	npm --prefix static run --silent build
 
 deps: build-deps
 	@scripts/install-test-deps.sh

@@ -83,18 +83,23 @@ install_packages() {
 
 # The Node of tests/browser/node comes first. Under Debian's own, npm would leave out every optional
 # dependency that wants a newer one, without a word: Vite's native parts are such.
+install_node() {
+  install_node_modules tests/browser/node npm
+  local node=(tests/browser/node/node_modules/node-linux-*/bin/node)
+  [[ -x ${node[0]} ]] || die "there is no Node for $(uname -sm) in tests/browser/node"
+  NPM=("$PWD/${node[0]}" "$PWD/tests/browser/node/node_modules/npm/bin/npm-cli.js")
+}
+
+# Arguments: the folder of a package.json, and the npm to use.
 install_node_modules() {
-  local stamp=tests/browser/node_modules/.installed-from wanted node
-  wanted=$(cat tests/browser/{,node/}package{,-lock}.json | sha256sum)
+  local folder=$1 stamp=$1/node_modules/.installed-from wanted
+  wanted=$(cat "$folder"/package{,-lock}.json tests/browser/node/package-lock.json | sha256sum)
   if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
-    say "Node modules: all there"
+    say "Node modules of $folder: all there"
     return
   fi
-  say "Node modules: npm ci in tests/browser"
-  quietly npm_ci tests/browser/node npm
-  node=(tests/browser/node/node_modules/node-linux-*/bin/node)
-  [[ -x ${node[0]} ]] || die "there is no Node for $(uname -sm) in tests/browser/node"
-  quietly npm_ci tests/browser "$PWD/${node[0]}" "$PWD/tests/browser/node/node_modules/npm/bin/npm-cli.js"
+  say "Node modules of $folder: npm ci"
+  quietly npm_ci "$@"
   printf '%s\n' "$wanted" >"$stamp"
 }
 
@@ -119,7 +124,9 @@ command -v apt-get >/dev/null || die "this is not Debian: install by hand ${PACK
 command -v cargo >/dev/null || die "no cargo: install the Rust toolchain first, https://rustup.rs"
 
 install_packages
-install_node_modules
+install_node
+install_node_modules tests/browser "${NPM[@]}"
+install_node_modules static "${NPM[@]}"
 install_cargo_tool nextest "$NEXTEST_VERSION"
 install_cargo_tool deny "$DENY_VERSION"
 say "everything tests need is installed"
