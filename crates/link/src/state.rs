@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use wingman_mux::{CarrierError, Config, Event, Mux, OpenError, SendError};
 use wingman_wire::{code::CloseCode, frame::StreamId};
 
-use crate::exchange::Exchange;
+use crate::{driver::Wakers, exchange::Exchange};
 
 /// Control messages that may wait for their reader; more is a peer that floods.
 const MAX_CONTROL: usize = 64;
@@ -110,7 +110,7 @@ pub(crate) struct State {
 
 impl State {
     /// Distributes the mux's events; the wakers in `wake` are to be woken without the lock.
-    pub(crate) fn dispatch(&mut self, wake: &mut Vec<Waker>) -> Result<(), Closed> {
+    pub(crate) fn dispatch(&mut self, wake: &mut Wakers) -> Result<(), Closed> {
         while let Some(event) = self.mux.poll_event() {
             match event {
                 Event::Readable(id) => {
@@ -124,16 +124,16 @@ impl State {
                 }
                 Event::Accepted(id) => {
                     self.accepted.push_back(id);
-                    wake.append(&mut self.waiting);
+                    wake.extend(self.waiting.drain(..));
                 }
                 Event::Control(json) => {
                     if self.control.len() >= MAX_CONTROL {
                         return Err(Closed::Flood);
                     }
                     self.control.push_back(json);
-                    wake.append(&mut self.waiting);
+                    wake.extend(self.waiting.drain(..));
                 }
-                Event::Drained => wake.append(&mut self.waiting),
+                Event::Drained => wake.extend(self.waiting.drain(..)),
                 Event::RoundTrip(round_trip) => self.round_trip = Some(round_trip),
             }
         }
@@ -159,7 +159,7 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// A carrier without its socket: give it to [`crate::drive`].
+    /// A carrier without its socket: give it to [`crate::drive`] or a [`crate::Driver`].
     pub fn new(config: Config) -> Self {
         Self(Arc::new(Mutex::new(State {
             mux: Mux::new(config, Instant::now()),
