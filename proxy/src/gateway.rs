@@ -8,6 +8,7 @@
 mod door;
 mod exchange;
 mod head;
+mod ours;
 mod rate;
 mod relay;
 mod server;
@@ -39,8 +40,10 @@ use crate::{
     link::{LinkServer, Places, Refusal, admit},
     names::Route,
     pages::{ERROR_FIELD, Page, Pages, Problem},
-    session::Registry,
+    scripts::Scripts,
+    session::{Found, Registry},
     telemetry::{LinkRefusal, Metrics},
+    visitors::VisitorCookie,
 };
 
 /// The edge as Pingora sees it.
@@ -51,6 +54,8 @@ pub(crate) struct Gateway {
     pages: Pages,
     metrics: Arc<Metrics>,
     shutting_down: Arc<AtomicBool>,
+    scripts: Scripts,
+    cookie: VisitorCookie,
     link_places: Places,
     request_rate: Option<RequestRate>,
 }
@@ -90,13 +95,15 @@ impl ProxyHttp for Gateway {
         }
         match route {
             Route::Invalid => self.problem(session, Problem::BadRequest).await,
-            Route::Session(name) if !path.starts_with(RESERVED_PREFIX) => {
+            Route::Session(name) => {
+                let is_ours = path.starts_with(RESERVED_PREFIX);
                 match self.sessions.find_or_await(&name).await {
-                    Some(found) => self.exchange(session, &found, scheme).await,
-                    None => self.problem(session, Problem::UnknownSession).await,
+                    Found::Session(found) if is_ours => self.ours(session, &found, scheme).await,
+                    Found::Session(found) => self.exchange(session, &found, scheme).await,
+                    Found::Ended => self.problem(session, Problem::SessionEnded).await,
+                    Found::Unknown => self.problem(session, Problem::UnknownSession).await,
                 }
             }
-            Route::Session(_) => self.problem(session, Problem::NotFound).await,
             // An edge is also reachable by its address; only what needs no session is there.
             Route::Base | Route::Foreign => match path {
                 LINK_PATH => self.link(session).await,

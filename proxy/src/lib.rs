@@ -3,8 +3,8 @@
 //! - [`gateway`]: Pingora, towards visitors; the only place with its types.
 //! - [`session`]: who shares under which name, over which link.
 //! - [`link`]: the edge's end of a link.
-//! - [`names`], [`tokens`], [`certs`], [`forwarded`], [`fields`], [`cookies`], [`pages`]: the pieces of
-//!   HTTP and trust that need no I/O.
+//! - [`names`], [`tokens`], [`certs`], [`forwarded`], [`fields`], [`cookies`], [`visitors`], [`pages`],
+//!   [`scripts`]: the pieces of HTTP and trust that need no I/O.
 //! - [`config`], [`cli`], [`telemetry`]: operations.
 
 pub mod certs;
@@ -17,6 +17,8 @@ pub mod gateway;
 pub mod link;
 pub mod names;
 pub mod pages;
+pub mod scripts;
 pub mod session;
 pub mod telemetry;
 pub mod tokens;
+pub mod visitors;

@@ -4,12 +4,13 @@
 //! newest holder of the key wins at once. Names that the edge chooses are made from that key, so a host
 //! gets the same URL back even from an edge that was restarted and has forgotten everything.
 
+mod ended;
 mod pages;
 mod registry;
 
 pub(crate) use pages::is_stun_url;
 pub use pages::{BadPages, DirectPath, PageConfig};
-pub use registry::{Claim, Claimed, Registry, RegistryLimits};
+pub use registry::{Claim, Claimed, Found, Registry, RegistryLimits};
 
 use std::{
     sync::Arc,

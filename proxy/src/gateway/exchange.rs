@@ -9,7 +9,7 @@ use wingman_wire::{code::ResetCode, head::Scheme};
 
 use super::{
     Gateway,
-    head::{self, Asked},
+    head::{self, Asked, Browser},
     relay::{self, Failure, Report, Rules},
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     pages::Problem,
     session::{Session, Unavailable},
     telemetry::{Content, Outcome, Path},
+    visitors::{VisitorCookie, is_document},
 };
 
 /// Before a request that was refused unexecuted is offered again.
@@ -89,11 +90,17 @@ impl Gateway {
         }
         let mut rules = RequestRules::examine(request.version, fields::lines(&request.headers))
             .map_err(|_| End::Answer(Problem::BadRequest))?;
+        let known = self.cookie.find(&request.headers);
+        let is_new = known.is_none() && session.pages().is_some() && is_document(&request.headers);
+        let id = known.or_else(|| is_new.then(VisitorCookie::mint));
+        let new_visitor = id.filter(|_| is_new).map(|id| self.cookie.set(id));
         let asked = Asked {
             version: request.version,
             is_head: request.method == Method::HEAD,
             websocket: rules.websocket,
             base_domain: self.settings.public.base_domain.as_str(),
+            cookie: self.cookie,
+            new_visitor: new_visitor.as_ref(),
         };
         let max_content = limits.content_bytes.on().map(|bytes| bytes.0);
         if let (Some(length), Some(max)) = (rules.content_length, max_content)
@@ -107,7 +114,9 @@ impl Gateway {
         }
         let authority = head::authority(request).as_bytes().to_vec();
         let target = head::target(request).ok_or(End::Answer(Problem::BadRequest))?;
-        let encoded = head::encode_request(request, target, &authority, &visitor, &mut rules);
+        let browser = Browser { cookie: self.cookie, id };
+        let encoded =
+            head::encode_request(request, target, &authority, &visitor, browser, &mut rules);
         let waits = rules.expects_continue;
         if encoded.len() as u64 > limits.head_bytes.0 {
             return Err(End::Answer(Problem::HeadTooLarge));
@@ -159,7 +168,7 @@ impl Gateway {
 fn unavailable(why: Unavailable) -> End {
     End::Answer(match why {
         Unavailable::Away => Problem::HostAway,
-        Unavailable::Ended => Problem::UnknownSession,
+        Unavailable::Ended => Problem::SessionEnded,
         Unavailable::Busy => Problem::TooManyExchanges,
         Unavailable::HeadTooLarge => Problem::HeadTooLarge,
     })

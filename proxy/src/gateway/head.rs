@@ -3,12 +3,17 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
-use wingman_wire::head::{self, HeadError, RequestHead, ResponseHead};
+use wingman_wire::{
+    direct::field,
+    head::{self, HeadError, RequestHead, ResponseHead},
+    id::{RequestId, VisitorId},
+};
 
 use crate::{
     cookies,
     fields::{RequestRules, ResponseError, ResponseRules},
     forwarded::Visitor,
+    visitors::VisitorCookie,
 };
 
 /// The authority a request is for: `:authority` of HTTP/2, else `Host`.
@@ -41,27 +46,56 @@ pub(super) fn target(request: &RequestHeader) -> Option<&[u8]> {
     }
 }
 
+/// What the edge knows of the browser that asks.
+#[derive(Clone, Copy)]
+pub(super) struct Browser {
+    pub(super) cookie: VisitorCookie,
+    pub(super) id: Option<VisitorId>,
+}
+
 /// Encodes a request head for the host.
 pub(super) fn encode_request(
     request: &RequestHeader,
     target: &[u8],
     authority: &[u8],
     visitor: &Visitor,
+    browser: Browser,
     rules: &mut RequestRules<'_>,
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(1024);
     let method = request.method.as_str().as_bytes();
     RequestHead::put(&mut out, method, visitor.scheme, authority, target);
     for (name, value) in &request.headers {
-        if name != header::HOST
-            && !visitor.drops(name.as_str().as_bytes())
-            && rules.keeps(name.as_str().as_bytes(), value.as_bytes())
+        if name == header::HOST
+            || visitor.drops(name.as_str().as_bytes())
+            || !rules.keeps(name.as_str().as_bytes(), value.as_bytes())
         {
-            head::put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+            continue;
         }
+        if name == header::COOKIE {
+            if let Some(cookies) = browser.cookie.take_out(value.as_bytes()) {
+                head::put_field(&mut out, name.as_str().as_bytes(), &cookies);
+            }
+            continue;
+        }
+        head::put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    // All other `Wingman-*` of visitors were dropped above.
+    if let Some(id) = request_id(request) {
+        head::put_field(&mut out, field::REQUEST_ID.as_bytes(), id.to_string().as_bytes());
+    }
+    if let Some(id) = browser.id {
+        head::put_field(&mut out, field::VISITOR.as_bytes(), id.to_string().as_bytes());
     }
     visitor.write(authority, |name, value| head::put_field(&mut out, name, value));
     out.freeze()
+}
+
+/// The id a worker gave to a request, if it is one: hosts honour it for the visitor alone.
+fn request_id(request: &RequestHeader) -> Option<RequestId> {
+    let mut lines = request.headers.get_all(field::REQUEST_ID).iter();
+    let id = lines.next()?.to_str().ok()?.parse().ok()?;
+    lines.next().is_none().then_some(id)
 }
 
 /// Why a response head of the host cannot be passed on.
@@ -92,6 +126,9 @@ pub(super) struct Asked<'a> {
     pub(super) is_head: bool,
     pub(super) websocket: bool,
     pub(super) base_domain: &'a str,
+    pub(super) cookie: VisitorCookie,
+    /// The `Set-Cookie` line for a browser that has no id yet.
+    pub(super) new_visitor: Option<&'a HeaderValue>,
 }
 
 /// Decodes and cleans a response head of the host.
@@ -119,6 +156,9 @@ pub(super) fn decode_response(
             continue;
         }
         let name = HeaderName::from_bytes(name).map_err(|_| BadHead::Field)?;
+        if name == header::SET_COOKIE && asked.cookie.is_set_by(value) {
+            continue;
+        }
         let stripped = if name == header::SET_COOKIE {
             cookies::strip_foreign_domain(value, asked.base_domain)
         } else {
@@ -131,6 +171,12 @@ pub(super) fn decode_response(
         let value = value.map_err(|_| BadHead::Field)?;
         header.append_header(name, value).map_err(|_| BadHead::Field)?;
     }
+    if let Some(line) = asked.new_visitor
+        && !interim
+        && status != 101
+    {
+        set_visitor(&mut header, line).map_err(|_| BadHead::Field)?;
+    }
     let has_length = rules.content_length.is_some();
     let has_content = !interim && !asked.is_head && !matches!(status, 101 | 204 | 304);
     if has_content && !has_length && asked.version == Version::HTTP_11 {
@@ -140,4 +186,20 @@ pub(super) fn decode_response(
         header.insert_header(header::CONNECTION, "Upgrade").map_err(|_| BadHead::Field)?;
     }
     Ok(Response { header: Box::new(header), has_length: has_content && has_length })
+}
+
+/// Gives a browser its id, and keeps caches on the way from giving the same to others: unlike browsers,
+/// they may store `Set-Cookie` (RFC 9111 §7.3).
+fn set_visitor(header: &mut ResponseHeader, line: &HeaderValue) -> pingora::Result<()> {
+    let is_private = header.headers.get_all(header::CACHE_CONTROL).iter().any(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        [&b"private"[..], b"no-store"]
+            .iter()
+            .any(|word| value.windows(word.len()).any(|w| w == *word))
+    });
+    if !is_private {
+        header.append_header(header::CACHE_CONTROL, "private")?;
+    }
+    header.append_header(header::SET_COOKIE, line.clone())?;
+    Ok(())
 }

@@ -40,8 +40,10 @@ use crate::{
     config::Settings,
     link::{LinkLimits, LinkServer, Places},
     pages::Pages,
+    scripts::Scripts,
     session::{Registry, RegistryLimits},
     telemetry::{Metrics, SessionEnd},
+    visitors::VisitorCookie,
 };
 
 /// Buffers of a visitor's connection; Pingora's default to read is 64 KiB for each idle visitor. Reading needs
@@ -112,6 +114,8 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
         sessions: sessions.clone(),
         metrics: metrics.clone(),
         shutting_down: shutting_down.clone(),
+        scripts: Scripts::new(),
+        cookie: VisitorCookie::of(settings.public.scheme),
         link_places: Places::new(settings.limits.links_per_address.on()),
         request_rate: settings.limits.request_rate_per_address.on().map(RequestRate::new),
         settings: settings.clone(),

@@ -11,6 +11,8 @@ labels! {
     pub enum Problem {
         /// No session has this name (any more).
         UnknownSession = "unknown-session",
+        /// The host has ended the session with this name.
+        SessionEnded = "session-ended",
         /// Nothing of ours is at this path below `/_wingman/`, or the host is not ours.
         NotFound = "not-found",
         /// The session exists, its host is not connected and did not come back in time.
@@ -43,6 +45,8 @@ labels! {
         LinkExpected = "link-expected",
         /// A link without a valid token.
         TokenRefused = "token-refused",
+        /// A page that may not have what it asks of the edge.
+        Forbidden = "forbidden",
         /// The visitor's address sends more than its share.
         TooManyRequests = "too-many-requests",
         /// The session has as many exchanges as it may have at once.
@@ -69,6 +73,8 @@ impl Problem {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::TokenRefused => StatusCode::UNAUTHORIZED,
             Self::UnknownSession | Self::NotFound => StatusCode::NOT_FOUND,
+            Self::SessionEnded => StatusCode::GONE,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::ContentTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -99,9 +105,11 @@ impl Problem {
             | Self::BadRequest
             | Self::RequestTimeout
             | Self::MethodNotAllowed
+            | Self::Forbidden
             | Self::TooManyRequests => Blame::Visitor,
             Self::TooManyExchanges | Self::EdgeShutdown | Self::EdgeFailed => Blame::Edge,
             Self::HostAway
+            | Self::SessionEnded
             | Self::HostFailed
             | Self::LinkLost
             | Self::LinkExpected
@@ -135,6 +143,17 @@ impl Problem {
                 "Nobody shares anything at this address now.",
                 "Check the address for typing errors, or ask the developer for a new one: an \
                  address ends when its session does.",
+            ),
+            Self::SessionEnded => (
+                "This session is over",
+                "The developer has stopped sharing the app at this address.",
+                "Ask the developer for a new address, or to share it again.",
+            ),
+            Self::Forbidden => (
+                "Not for you",
+                "Only pages of this session may use this address, with the cookie they were given.",
+                "Open the shared app itself. Browsers that block its cookies work without a direct \
+                 connection.",
             ),
             Self::NotFound => (
                 "Nothing here",

@@ -14,7 +14,7 @@ use tokio::{
 use wingman_link::Link;
 use wingman_wire::control::RefusedReason;
 
-use super::{Host, PageConfig, ResumeProof, Session};
+use super::{Host, PageConfig, ResumeProof, Session, ended::Ended};
 use crate::{
     names::SessionName,
     telemetry::{LinkStart, Metrics, SessionEnd},
@@ -62,6 +62,18 @@ pub struct Registry {
     recovered_at: Instant,
     opened: Notify,
     sessions: RwLock<HashMap<SessionName, Arc<Session>>>,
+    ended: RwLock<Ended>,
+}
+
+/// What is known of a name.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// It is shared.
+    Session(Arc<Session>),
+    /// It was, and its host has ended that.
+    Ended,
+    /// Nothing.
+    Unknown,
 }
 
 impl Registry {
@@ -69,7 +81,8 @@ impl Registry {
     pub fn new(limits: RegistryLimits, metrics: Arc<Metrics>) -> Self {
         let recovered_at = Instant::now() + RECOVERY;
         let (opened, sessions) = (Notify::new(), RwLock::default());
-        Self { limits, metrics, recovered_at, opened, sessions }
+        let ended = RwLock::default();
+        Self { limits, metrics, recovered_at, opened, sessions, ended }
     }
 
     /// The session of that name.
@@ -78,12 +91,18 @@ impl Registry {
     }
 
     /// The session of that name. Shortly after the start of this edge it waits for hosts that come back.
-    pub async fn find_or_await(&self, name: &SessionName) -> Option<Arc<Session>> {
+    pub async fn find_or_await(&self, name: &SessionName) -> Found {
         loop {
             let opened = self.opened.notified();
-            let found = self.find(name);
-            if found.is_some() || Instant::now() >= self.recovered_at {
-                return found;
+            if let Some(session) = self.find(name) {
+                return Found::Session(session);
+            }
+            let now = Instant::now();
+            if self.ended.read().contains(name, now) {
+                return Found::Ended;
+            }
+            if now >= self.recovered_at {
+                return Found::Unknown;
             }
             let _ = timeout_at(self.recovered_at.into(), opened).await;
         }
@@ -132,6 +151,7 @@ impl Registry {
             _held: self.metrics.sessions.hold(),
         });
         sessions.insert(name, session.clone());
+        self.ended.write().remove(&name);
         self.metrics.sessions_opened.add(1);
         self.opened.notify_waiters();
         Ok(Claimed { session, start: LinkStart::New })
@@ -149,6 +169,7 @@ impl Registry {
         if session.link().is_some_and(|current| current.is_same(link)) {
             if sessions.get(&session.name).is_some_and(|known| Arc::ptr_eq(known, session)) {
                 sessions.remove(&session.name);
+                self.ended.write().add(session.name, Instant::now());
             }
             session.end();
             self.metrics.sessions_closed.get(SessionEnd::Ended).add(1);
@@ -157,6 +178,7 @@ impl Registry {
 
     /// Forgets sessions whose host has been away for too long; returns how many.
     pub fn sweep(&self, now: Instant) -> usize {
+        self.ended.write().forget_old(now);
         let mut sessions = self.sessions.write();
         let before = sessions.len();
         sessions.retain(|_, session| {
