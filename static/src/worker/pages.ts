@@ -1,0 +1,132 @@
+/** The pages that have given us a port, and which of them carries a request. */
+
+import { ACK_DEADLINE, type Bind, type PageToWorker, type PortState, type WorkerToPage } from "../port.ts";
+import { Exchange } from "./exchange.ts";
+import { isRelayOnly } from "./guards.ts";
+
+export class Pages {
+  /** By client id. A cache: after a restart of the worker it is empty and pages bind again. */
+  readonly #pages = new Map<string, Page>();
+
+  bind(clientId: string, bind: Bind, port: MessagePort): void {
+    const page = new Page(clientId, bind, port, () => {
+      if (this.#pages.get(clientId) === page) this.#pages.delete(clientId);
+    });
+    this.#pages.get(clientId)?.leave(false);
+    this.#pages.set(clientId, page);
+    // Pages that crash say no `bye`. Without locks there is only `bye`.
+    void navigator.locks.request(bind.lock, () => {
+      page.leave(false);
+    });
+  }
+
+  /** The page of a client, whether or not its direct path is up. */
+  of(clientId: string): Page | undefined {
+    return this.#pages.get(clientId);
+  }
+
+  /** Whom to ask: the client's own page, else one that a person looks at (timers of hidden pages may be slow). */
+  choose(clientId: string, url: string): Page | undefined {
+    const others = [...this.#pages.values()].filter((page) => page.state.visible);
+    return [this.of(clientId), ...others].find((page) => page?.takes(url));
+  }
+
+  get none(): boolean {
+    return !this.#pages.size;
+  }
+}
+
+export class Page {
+  state: PortState;
+  /** It let an acknowledgement pass and has said nothing since: its thread is busy. */
+  #busy = false;
+  #nextId = 0;
+  #relayed = { exchanges: 0, sent: 0, received: 0 };
+  readonly #clientId: string;
+  readonly #relayOnlyPaths: readonly string[];
+  readonly #port: MessagePort;
+  readonly #onGone: () => void;
+  readonly #exchanges = new Map<number, { readonly exchange: Exchange; readonly asker: string }>();
+
+  constructor(clientId: string, bind: Bind, port: MessagePort, onGone: () => void) {
+    this.#clientId = clientId;
+    this.#relayOnlyPaths = bind.relayOnlyPaths;
+    this.state = bind;
+    this.#port = port;
+    this.#onGone = onGone;
+    port.onmessage = ({ data }: MessageEvent<PageToWorker>) => {
+      this.#take(data);
+    };
+  }
+
+  takes(url: string): boolean {
+    return this.state.up && !this.#busy && !isRelayOnly(url, this.#relayOnlyPaths);
+  }
+
+  /** Asks for `request`, whose content was read already, on behalf of the client `asker`. */
+  ask(request: Request, content: ArrayBuffer | undefined, requestId: string, asker: string): Exchange {
+    const id = this.#nextId++;
+    const exchange = new Exchange(
+      id,
+      (message) => {
+        this.tell(message);
+      },
+      (silent) => {
+        this.#exchanges.delete(id);
+        this.#busy ||= silent;
+      },
+    );
+    this.#exchanges.set(id, { exchange, asker });
+    const { method, url, headers, referrer, mode, destination, credentials, cache } = request;
+    this.tell({
+      type: "req",
+      id,
+      requestId,
+      deadline: Date.now() + ACK_DEADLINE,
+      method,
+      url,
+      fields: [...headers],
+      content,
+      referrer,
+      mode,
+      destination,
+      credentials,
+      cache,
+    });
+    return exchange;
+  }
+
+  tell(message: WorkerToPage): void {
+    this.#port.postMessage(message);
+  }
+
+  /** Counts an exchange of this page that goes by relay. The page hears of it soon, and of many at once. */
+  relayed(sent = 0, received = 0): void {
+    const relayed = this.#relayed;
+    if (!relayed.exchanges++) {
+      setTimeout(() => {
+        this.#relayed = { exchanges: 0, sent: 0, received: 0 };
+        this.tell({ type: "relayed", ...relayed });
+      }, REPORT_DELAY);
+    }
+    relayed.sent += sent;
+    relayed.received += received;
+  }
+
+  /** Its port is of no use any more. `away`: the page said so, and all that it asked for is of no use either. */
+  leave(away: boolean): void {
+    this.#onGone();
+    this.#port.close();
+    for (const { exchange, asker } of this.#exchanges.values()) exchange.pageGone(away && asker === this.#clientId);
+  }
+
+  #take(message: PageToWorker): void {
+    this.#busy = false;
+    if (message.type === "bye") this.leave(true);
+    else if (message.type === "state") this.state = message;
+    else this.#exchanges.get(message.id)?.exchange.take(message);
+  }
+}
+
+/** Milliseconds between reports of relayed exchanges. */
+const REPORT_DELAY = 200;

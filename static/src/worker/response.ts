@@ -1,0 +1,37 @@
+/** Responses made of what a page says. */
+
+import { field } from "../wire/direct.ts";
+import type { FieldLine } from "../port.ts";
+import type { Content } from "./content.ts";
+
+/** Head field lines of a response, and its ticket if cookies wait. Throws what is no head for a worker. */
+export function readHead(fields: readonly FieldLine[]): { readonly head: Headers; readonly ticket: string | undefined } {
+  const head = new Headers();
+  let ticket: string | undefined;
+  for (const [name, value] of fields) {
+    if (name === field.ticket) ticket = value;
+    else if (!NOT_FOR_APPS.test(name)) head.append(name, value);
+  }
+  return { head, ticket };
+}
+
+/** The response for the app. Throws if it cannot be expressed: then the relay has to answer. */
+export function makeResponse(status: number, head: Headers, content: Content, method: string): Response {
+  if (method === "HEAD" || NO_CONTENT.includes(status)) {
+    // There is none; read to its end so that the exchange ends.
+    void content.stream.pipeTo(new WritableStream()).catch(() => undefined);
+    return new Response(null, { status, headers: head });
+  }
+  let body: ReadableStream<Uint8Array<ArrayBuffer>> = content.stream;
+  const coding = head.get("content-encoding")?.toLowerCase() ?? "identity";
+  if (coding === "gzip" || coding === "x-gzip") {
+    body = body.pipeThrough(new DecompressionStream("gzip"));
+    head.delete("content-encoding");
+    head.delete("content-length");
+  } else if (coding !== "identity") throw new TypeError("a coding that was not asked for");
+  return new Response(body, { status, headers: head });
+}
+
+/** Of a connection, or ours. `Set-Cookie` cannot be in a response that a worker makes. */
+const NOT_FOR_APPS = /^(connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|wingman-.*)$/;
+const NO_CONTENT = [204, 205, 304];

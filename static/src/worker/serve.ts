@@ -1,0 +1,67 @@
+/**
+ * Answers one request of the app: by the page, and by relay with the same request id where the page cannot. In every
+ * case exactly one response reaches the app, and the origin executes the request once (the host joins copies by id).
+ */
+
+import { type FallbackCause, MAX_CONTENT } from "../port.ts";
+import { newId } from "../wire/id.ts";
+import type { Page } from "./pages.ts";
+import { fetchCookies, repeat, resumable } from "./relay.ts";
+import { makeResponse, readHead } from "./response.ts";
+
+/** Asks `page` on behalf of the client `asker`. Rejects as `fetch` does. */
+export async function serve(request: Request, page: Page, asker: string): Promise<Response> {
+  const content = await smallContent(request);
+  if (content === "large") {
+    page.relayed();
+    return fetch(request);
+  }
+  const begun = performance.now();
+  const requestId = newId();
+  const exchange = page.ask(request, content, requestId, asker);
+  const relay = async (cause: FallbackCause, executed: boolean): Promise<Response> => {
+    page.tell({ type: "fallback", cause, ms: performance.now() - begun });
+    page.relayed(content?.byteLength);
+    return executed ? repeat(request, content, requestId) : fetch(request);
+  };
+
+  const answer = await exchange.answer;
+  switch (answer.kind) {
+    case "gone":
+      return Response.error();
+    case "relay":
+      return relay(answer.cause, answer.executed);
+    case "head": {
+      let cause: FallbackCause = "head";
+      try {
+        const { head, ticket } = readHead(answer.fields);
+        if (ticket !== undefined) {
+          cause = "cookies";
+          await fetchCookies(ticket);
+          cause = "head";
+        }
+        const resume = resumable(request, answer.status, head);
+        const response = makeResponse(answer.status, head, answer.content, request.method);
+        exchange.deliver(
+          resume &&
+            ((content) => {
+              page.tell({ type: "fallback", cause: "resumed", ms: performance.now() - begun });
+              void resume(content);
+            }),
+        );
+        return response;
+      } catch {
+        exchange.cancel();
+        return relay(cause, true);
+      }
+    }
+  }
+}
+
+/** The content of a request, whose own is left unread: undefined if there is none, "large" if it is above the limit. */
+async function smallContent(request: Request): Promise<ArrayBuffer | undefined | "large"> {
+  if (request.method === "GET" || request.method === "HEAD") return undefined;
+  const blob = await request.clone().blob();
+  if (blob.size > MAX_CONTENT) return "large";
+  return blob.size ? blob.arrayBuffer() : undefined;
+}
