@@ -3,8 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use wingman_wire::{
     control::{self as messages, EdgeToHost, HostToEdge},
+    direct::{HostToPage, PageToHost},
     frame::{Frame, HEADER_LEN, MAX_PAYLOAD},
     head::{FieldLines, RequestHead, ResponseHead, put_field},
+    signal::Signal,
 };
 
 /// A carrier message.
@@ -79,16 +81,16 @@ fn field_lines(lines: FieldLines) {
     assert_eq!(again, Ok(good));
 }
 
-/// The JSON of a control message, in both directions.
+/// The JSON of a message of any direction.
 pub fn control(json: &[u8]) {
-    if let Ok(message) = messages::decode::<HostToEdge>(json)
-        && let Ok(encoded) = messages::encode(&message)
-    {
-        assert_eq!(messages::decode::<HostToEdge>(&encoded).ok(), Some(message));
+    macro_rules! recode {
+        ($($message:ty),*) => {$(
+            if let Ok(message) = messages::decode::<$message>(json)
+                && let Ok(encoded) = messages::encode(&message)
+            {
+                assert_eq!(messages::decode::<$message>(&encoded).ok(), Some(message));
+            }
+        )*};
     }
-    if let Ok(message) = messages::decode::<EdgeToHost>(json)
-        && let Ok(encoded) = messages::encode(&message)
-    {
-        assert_eq!(messages::decode::<EdgeToHost>(&encoded).ok(), Some(message));
-    }
+    recode!(HostToEdge, EdgeToHost, Signal, PageToHost, HostToPage);
 }

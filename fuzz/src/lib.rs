@@ -1,6 +1,7 @@
 //! Fuzz targets as functions of bytes: they panic when something is wrong.
 //!
 //! - `frames`, `heads`, `control`: decoders, and that what decodes encodes to the same again.
+//! - `stun`: the edge's answer to a datagram.
 //! - `mux_pair`: operations on two honest ends; the model of `crates/mux/tests` checks what users see.
 //! - `mux_hostile`: operations on one end whose peer sends anything.
 //!
@@ -9,6 +10,7 @@
 
 mod decode;
 mod hostile;
+mod stun;
 
 // The model is a test's, and tests cannot be depended upon: the files are shared by their path.
 #[path = "../../crates/mux/tests/suite/choice.rs"]
@@ -24,6 +26,7 @@ mod pair;
 
 pub use decode::{control, frames, heads};
 pub use hostile::mux_hostile;
+pub use stun::stun;
 
 /// A target: its name is that of its corpus.
 #[derive(Clone, Copy, Debug)]
@@ -35,10 +38,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "frames", run: frames },
     Target { name: "heads", run: heads },
     Target { name: "control", run: control },
+    Target { name: "stun", run: stun },
     Target { name: "mux_pair", run: mux_pair },
     Target { name: "mux_hostile", run: mux_hostile },
 ];

@@ -126,12 +126,19 @@ fn seeds(target: Target) -> BTreeMap<String, Vec<u8>> {
             }
         }
         "control" => {
-            let vectors = vectors("control.json");
-            for list in ["valid", "invalid"] {
-                each(&vectors[list], |name, entry| {
-                    let json = entry["json"].as_str().expect("a string");
-                    add(&format!("{list} {name}"), json.as_bytes().to_vec());
-                });
+            for file in ["control.json", "signals.json"] {
+                let vectors = vectors(file);
+                for list in ["valid", "invalid"] {
+                    each(&vectors[list], |name, entry| {
+                        let json = entry["json"].as_str().expect("a string");
+                        add(&format!("{list} {name}"), json.as_bytes().to_vec());
+                    });
+                }
+            }
+        }
+        "stun" => {
+            for (name, digits) in STUN {
+                add(name, hex(&serde_json::json!({ "hex": [digits] })));
             }
         }
         // Scripts have no vectors: pseudo-random ones are as good a start as any.
@@ -146,6 +153,19 @@ fn seeds(target: Target) -> BTreeMap<String, Vec<u8>> {
     }
     seeds
 }
+
+/// As browsers ask, as RFC 5769 §2.1 does, and with attributes that nobody knows.
+const STUN: [(&str, &str); 4] = [
+    ("bare", "0001 0000 2112a442 000102030405060708090a0b"),
+    (
+        "rfc 5769",
+        "0001 0058 2112a442 b7e7a701bc34d686fa87dfae 8022 0010 5354554e207465737420636c69656e74 \
+         0024 0004 6e0001ff 8029 0008 932ff9b151263b36 0006 0009 6576746a3a68367659202020 \
+         0008 0014 9aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a2 8028 0004 e57a3bcf",
+    ),
+    ("change request", "0001 0008 2112a442 000102030405060708090a0b 0003 0004 00000006"),
+    ("software", "0001 0008 2112a442 000102030405060708090a0b 8022 0003 61626300"),
+];
 
 fn vectors(file: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/wire/vectors").join(file);

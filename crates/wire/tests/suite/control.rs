@@ -1,16 +1,18 @@
-//! `control.json`.
+//! `control.json` and `signals.json`: messages in JSON.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use wingman_wire::{
     control::{self, ControlError, EdgeToHost, HostToEdge, Open},
+    direct::{HostToPage, PageToHost},
     frame::MAX_PAYLOAD,
+    signal::{MAX_SIGNAL, Signal},
 };
 
 use crate::vectors::load;
 
 #[derive(Deserialize)]
-struct Controls {
+struct Messages {
     valid: Vec<Valid>,
     invalid: Vec<Invalid>,
 }
@@ -20,6 +22,9 @@ struct Controls {
 enum Direction {
     HostToEdge,
     EdgeToHost,
+    Signal,
+    PageToHost,
+    HostToPage,
 }
 
 #[derive(Deserialize)]
@@ -43,20 +48,35 @@ struct Invalid {
 
 /// Decodes and encodes again.
 fn recode(direction: Direction, json: &[u8]) -> Result<Vec<u8>, ControlError> {
+    fn recode<T: DeserializeOwned + Serialize>(json: &[u8]) -> Result<Vec<u8>, ControlError> {
+        control::encode(&control::decode::<T>(json)?)
+    }
     match direction {
-        Direction::HostToEdge => control::encode(&control::decode::<HostToEdge>(json)?),
-        Direction::EdgeToHost => control::encode(&control::decode::<EdgeToHost>(json)?),
+        Direction::HostToEdge => recode::<HostToEdge>(json),
+        Direction::EdgeToHost => recode::<EdgeToHost>(json),
+        Direction::Signal => recode::<Signal>(json),
+        Direction::PageToHost => recode::<PageToHost>(json),
+        Direction::HostToPage => recode::<HostToPage>(json),
     }
 }
 
 #[test]
-fn messages_are_those_of_the_vectors() {
-    let controls: Controls = load("control.json");
-    for entry in controls.valid {
+fn control_messages_are_those_of_the_vectors() {
+    check(load("control.json"));
+}
+
+#[test]
+fn signals_and_hellos_are_those_of_the_vectors() {
+    check(load("signals.json"));
+}
+
+fn check(messages: Messages) {
+    for entry in messages.valid {
         let encoded = recode(entry.direction, entry.json.as_bytes()).expect(&entry.name);
         let value: Value = serde_json::from_slice(&encoded).unwrap();
         assert_eq!(value, entry.value, "{}", entry.name);
         assert_eq!(encoded == entry.json.as_bytes(), !entry.decode_only, "{}", entry.name);
+        assert!(encoded.len() <= MAX_SIGNAL, "{}", entry.name);
         let again = recode(entry.direction, &encoded).unwrap();
         assert_eq!(again, encoded, "{}: stable", entry.name);
         for cut in 0..entry.json.trim_end().len() {
@@ -64,7 +84,7 @@ fn messages_are_those_of_the_vectors() {
             assert!(recode(entry.direction, cut).is_err(), "{} cut to {cut:?}", entry.name);
         }
     }
-    for entry in controls.invalid {
+    for entry in messages.invalid {
         assert_eq!(entry.error, "json", "{}", entry.name);
         let error = recode(entry.direction, entry.json.as_bytes()).expect_err(&entry.name);
         assert!(matches!(error, ControlError::Json(_)), "{}: {error:?}", entry.name);

@@ -11,6 +11,7 @@ mod codes;
 mod control;
 mod frames;
 mod heads;
+mod ids;
 mod random;
 mod varints;
 mod vectors;
