@@ -159,6 +159,11 @@ export class Mux {
     return item;
   }
 
+  /** Whether the peer has not heard of the stream: its OPEN waits. */
+  isUnopened(id: number): boolean {
+    return this.streams.get(id)?.send.isUnopened ?? false;
+  }
+
   /** Why the stream was reset, by either end; `internal` when it is gone. */
   resetCode(id: number): ResetCode | undefined {
     const stream = this.streams.get(id);

@@ -1,1 +1,118 @@
-export {};
+/**
+ * The page script: one classic script that runs before any script of the app. It must never throw, and leaves nothing
+ * but `window.__wingman` and a wrapped `WebSocket` and `XMLHttpRequest`.
+ */
+
+import { RESERVED_PREFIX } from "../wire/direct.ts";
+import { type Unbound, WorkerBinding } from "./bind.ts";
+import { showBadge } from "./badge.ts";
+import { type Config, parseConfig } from "./config.ts";
+import { Connection } from "./connection.ts";
+import { measureRelay } from "./echo.ts";
+import { PageState, expose } from "./state.ts";
+import { wrapWebSocket } from "./websocket.ts";
+import { explain } from "./why.ts";
+
+function start(config: Config): void {
+  const above = wingmanAbove();
+  if (above !== undefined) {
+    // A frame in a page of ours: that page has the peer, and the worker knows it.
+    expose(above);
+    return;
+  }
+  const page = new PageState();
+  expose(page.surface);
+  if (config.badge && window === window.top) showBadge(page);
+  if (!config.direct) {
+    page.set("relay", config.why ?? explain("relay-only"));
+  } else if (!isSupported()) {
+    page.set("relay", explain("unsupported"));
+  } else {
+    connect(config, page);
+  }
+}
+
+function connect(config: Config, page: PageState): void {
+  const { stats } = page;
+  const connection = new Connection(config, stats);
+  wrapWebSocket(connection, stats, (path) => !path.startsWith(RESERVED_PREFIX) && !config.relayOnlyPaths.some((prefix) => path.startsWith(prefix)));
+
+  /** Why requests go by relay, if they do: of the peer, and of the worker (nothing: it is not known yet). */
+  let whyRelay = "";
+  let bound: Unbound | "bound" | undefined;
+  const show = (): void => {
+    if (bound !== undefined && bound !== "bound") page.set("relay", explain(bound));
+    else if (connection.up) page.set(bound ? "direct" : "connecting");
+    else if (whyRelay) page.set("relay", whyRelay);
+  };
+  const binding = WorkerBinding.start({
+    direct: connection,
+    relayOnlyPaths: config.relayOnlyPaths,
+    stats,
+    onFallback: () => {
+      stats.fallbacks++;
+    },
+    onBound: (why) => {
+      bound = why ?? "bound";
+      if (why === "session-ended") connection.stop(why);
+      show();
+    },
+  });
+  let measuring = false;
+  connection.onchange = (up): void => {
+    binding?.update();
+    if (up && !measuring) {
+      measuring = true;
+      measureRelay((ms) => {
+        stats.roundTrip.relay = ms;
+        page.changed();
+      });
+    }
+    show();
+  };
+  connection.onroundtrip = (): void => {
+    page.changed();
+  };
+  connection.onrelay = (why): void => {
+    whyRelay = explain(why);
+    if (why === "session-ended") void binding?.end();
+    show();
+  };
+  connection.start();
+
+  const hurry = (): void => {
+    connection.hurry();
+  };
+  addEventListener("online", hurry);
+  (navigator as { connection?: EventTarget }).connection?.addEventListener("change", hurry);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") hurry();
+  });
+  addEventListener("pagehide", () => {
+    connection.stop("page-gone");
+  });
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted) connection.start();
+  });
+}
+
+/** Of the nearest document above this frame that is ours. */
+function wingmanAbove(): object | undefined {
+  try {
+    return window === window.parent ? undefined : (window.parent as { __wingman?: object }).__wingman;
+  } catch {
+    // Of another origin.
+    return undefined;
+  }
+}
+
+function isSupported(): boolean {
+  return isSecureContext && origin !== "null" && "RTCPeerConnection" in window && "serviceWorker" in navigator;
+}
+
+try {
+  const config = parseConfig((document.currentScript as HTMLScriptElement | null)?.dataset["wingman"]);
+  if (config !== undefined && !("__wingman" in window)) start(config);
+} catch {
+  // The app goes on by relay, and so shall its console.
+}

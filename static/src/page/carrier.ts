@@ -1,0 +1,186 @@
+/** One data channel and its mux: moves messages between them and wakes who waits on a stream. */
+
+import type { Bytes } from "../wire/buffer.ts";
+import { MAX_MESSAGE } from "../wire/frame.ts";
+import type { Reason } from "../wire/signal.ts";
+import { Mux } from "../mux/mux.ts";
+import type { Incoming } from "../mux/receive.ts";
+
+export interface CarrierEvents {
+  open(): void;
+  /** A sign of life. */
+  heard(): void;
+  /** The answer to the newest PING. */
+  roundTrip(ms: number): void;
+  control(json: Bytes): void;
+  /** The carrier is of no use any more. */
+  lost(reason: Reason): void;
+}
+
+/** Who waits on a stream. */
+export interface StreamUser {
+  /** There may be something to read or room to write. */
+  wake(): void;
+  /** The path broke: the stream is over, once what has arrived was read. */
+  fail(): void;
+}
+
+/** The browser's buffer holds what the network does not take yet; what waits in the mux can still be overtaken. */
+const HIGH = 512 * 1024;
+const LOW = 128 * 1024;
+
+export class Carrier {
+  readonly #channel: RTCDataChannel;
+  readonly #events: CarrierEvents;
+  readonly #mux = new Mux(performance.now());
+  readonly #users = new Map<number, StreamUser>();
+  #flushing = false;
+  #sent = 0;
+
+  constructor(channel: RTCDataChannel, events: CarrierEvents) {
+    this.#channel = channel;
+    this.#events = events;
+    channel.binaryType = "arraybuffer";
+    channel.bufferedAmountLowThreshold = LOW;
+    channel.onopen = (): void => {
+      events.open();
+      this.flush();
+    };
+    channel.onmessage = ({ data }: MessageEvent<ArrayBuffer>): void => {
+      try {
+        this.#mux.handleMessage(performance.now(), new Uint8Array(data));
+      } catch {
+        events.lost("protocol");
+        return;
+      }
+      events.heard();
+      this.#dispatch();
+      this.#flushSoon();
+    };
+    channel.onbufferedamountlow = (): void => {
+      this.flush();
+    };
+    channel.onclose = (): void => {
+      events.lost("channel-closed");
+    };
+  }
+
+  get isOpen(): boolean {
+    return this.#channel.readyState === "open";
+  }
+
+  /** Streams that are not over. */
+  get size(): number {
+    return this.#mux.size;
+  }
+
+  /** The network does not take all that it was given. */
+  get isWaiting(): boolean {
+    return this.#channel.bufferedAmount > 0;
+  }
+
+  /** Bytes that it has taken. While some wait it takes more only as the host acknowledges. */
+  get taken(): number {
+    return this.#sent - this.#channel.bufferedAmount;
+  }
+
+  /** Throws what {@link Mux.open} throws. */
+  open(head: Bytes, end: boolean, user: StreamUser): number {
+    const id = this.#mux.open(head, end);
+    this.#users.set(id, user);
+    this.#flushSoon();
+    return id;
+  }
+
+  /** See {@link Mux.sendData}. */
+  send(id: number, content: Bytes): number {
+    const taken = this.#mux.sendData(id, content);
+    this.#flushSoon();
+    return taken;
+  }
+
+  finish(id: number): void {
+    this.#mux.finish(id);
+    this.#flushSoon();
+  }
+
+  read(id: number): Incoming | undefined {
+    const item = this.#mux.read(id);
+    if (this.#mux.hasOutput) this.#flushSoon();
+    return item;
+  }
+
+  /** Whether the host can have heard of the stream. */
+  wasSent(id: number): boolean {
+    return !this.#mux.isUnopened(id);
+  }
+
+  release(id: number): void {
+    this.#users.delete(id);
+    this.#mux.release(id);
+    this.#flushSoon();
+  }
+
+  control(json: Bytes): void {
+    this.#mux.sendControl(json);
+    this.flush();
+  }
+
+  ping(): void {
+    this.#mux.ping(performance.now());
+    this.flush();
+  }
+
+  /** Every exchange ends; the channel may be used again when it works again. */
+  fail(): void {
+    for (const user of [...this.#users.values()]) user.fail();
+  }
+
+  /** Sends what the browser takes. */
+  flush(): void {
+    const channel = this.#channel;
+    try {
+      while (channel.readyState === "open" && channel.bufferedAmount < HIGH) {
+        const message = this.#mux.pollTransmit(performance.now(), MAX_MESSAGE);
+        if (message === undefined) break;
+        channel.send(message);
+        this.#sent += message.length;
+      }
+    } catch {
+      // Its buffer is full, or it is closing.
+      this.#events.lost("channel-closed");
+    }
+    this.#dispatch();
+  }
+
+  /** What is said in one go leaves in one message. */
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.flush();
+    });
+  }
+
+  #dispatch(): void {
+    for (let event; (event = this.#mux.pollEvent()); ) {
+      switch (event.type) {
+        case "readable":
+        case "writable":
+        case "reset":
+          this.#users.get(event.stream)?.wake();
+          break;
+        case "control":
+          this.#events.control(event.json);
+          break;
+        case "round-trip":
+          this.#events.roundTrip(event.ms);
+          break;
+        case "accepted":
+        case "drained":
+          break;
+      }
+    }
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * The direct path of this page: makes a peer, sees whether it lives, replaces it when it does not.
+ *
+ * 1. `connecting`: a peer has `timeoutMs` for the host's hello. Then requests may go (`up`).
+ * 2. When it is lost, every exchange on it ends at once and requests go by relay. Silence may pass and addresses may
+ *    change, so the same peer gets {@link RESTART_MS} for an ICE restart (`restarting`); an answer to a question
+ *    asked since brings it back.
+ * 3. Else it is closed, and a new one is made after a while (`waiting`), or at once when there is a reason for hope.
+ */
+
+import type { Bytes } from "../wire/buffer.ts";
+import { CONTROL_CHANNEL } from "../wire/direct.ts";
+import { encodeRequest } from "../wire/head.ts";
+import type { Reason } from "../wire/signal.ts";
+import { backoff } from "./backoff.ts";
+import type { Config } from "./config.ts";
+import { type Direct, type DirectExchange, ExchangeError, type RequestHead } from "./direct.ts";
+import { Exchange } from "./exchange.ts";
+import { Liveness, type Verdict } from "./liveness.ts";
+import { Peer } from "./peer.ts";
+import { Reports, networkOf } from "./report.ts";
+import type { Stats } from "./state.ts";
+
+type Timer = ReturnType<typeof setTimeout>;
+
+type State =
+  /** Nothing is tried: not started, the page is away, or the host wants no peers. */
+  | { readonly at: "off" }
+  | { readonly at: "waiting"; readonly timer: Timer }
+  | { readonly at: "connecting" | "restarting"; readonly peer: Peer; readonly timer: Timer }
+  | { readonly at: "up"; readonly peer: Peer; readonly since: number };
+
+const RESTART_MS = 4_000;
+/** A path that was up for so long was a good one: the next try may be soon. */
+const GOOD_MS = 30_000;
+const REPORT_MS = 15_000;
+/** Later tries change nothing before the page is loaded again. */
+const FINAL: readonly Reason[] = ["relay-only", "session-ended"];
+
+export class Connection implements Direct {
+  onchange: ((up: boolean) => void) | null = null;
+  /** Requests go by relay, and why; at the first try only when it has failed. */
+  onrelay: ((why: Reason) => void) | undefined;
+  /** A round trip was measured. */
+  onroundtrip: (() => void) | undefined;
+  readonly #config: Config;
+  readonly #stats: Stats;
+  readonly #reports: Reports;
+  readonly #started = performance.now();
+  #state: State = { at: "off" };
+  #attempt = 0;
+  #maxExchanges = 0;
+  /** Exchanges that wait for the host. */
+  #busy = 0;
+  #liveness = new Liveness(0);
+  #livenessTimer: Timer | undefined;
+  #livenessDue = Infinity;
+  /** Bytes that the network had taken when we last looked. */
+  #taken = 0;
+
+  constructor(config: Config, stats: Stats) {
+    this.#config = config;
+    this.#stats = stats;
+    this.#reports = new Reports(stats);
+    setInterval(() => {
+      this.#report();
+    }, REPORT_MS);
+  }
+
+  get up(): boolean {
+    return this.#state.at === "up";
+  }
+
+  open(head: RequestHead, content?: Uint8Array, upgrade = false): DirectExchange {
+    const state = this.#state;
+    if (state.at !== "up") throw new ExchangeError("the direct path is down", false);
+    const { carriers } = state.peer;
+    const open = carriers.reduce((sum, carrier) => sum + carrier.size, 0);
+    const carrier = carriers
+      .filter((_, id) => (id === CONTROL_CHANNEL) === upgrade)
+      .reduce((least, carrier) => (carrier.size < least.size ? carrier : least));
+    if (open >= this.#maxExchanges) throw new ExchangeError("too many exchanges", false);
+    this.#setBusy(1);
+    try {
+      return new Exchange(carrier, {
+        head: encodeRequest({ ...head, scheme: location.protocol === "https:" ? "https" : "http", authority: location.host }),
+        content: content as Bytes | undefined,
+        upgrade,
+        onIdle: () => {
+          this.#setBusy(-1);
+        },
+      });
+    } catch {
+      // What cannot be said in a head, or no streams are left.
+      this.#setBusy(-1);
+      throw new ExchangeError("cannot be opened", false);
+    }
+  }
+
+  /** Begins, or begins again. */
+  start(): void {
+    if (this.#state.at === "off") this.#connect();
+  }
+
+  /** The page goes away, perhaps to come back. */
+  stop(reason: Reason): void {
+    const state = this.#state;
+    if (state.at === "waiting" || state.at === "connecting" || state.at === "restarting") clearTimeout(state.timer);
+    this.#leaveUp();
+    this.#state = { at: "off" };
+    if ("peer" in state) {
+      this.#drop(state.peer, reason);
+    }
+  }
+
+  /** The network has changed, or the page is looked at again: what did not work may work now. */
+  hurry(): void {
+    const state = this.#state;
+    switch (state.at) {
+      case "waiting":
+        clearTimeout(state.timer);
+        this.#attempt = 0;
+        this.#connect();
+        break;
+      case "up":
+        this.#act(this.#liveness.ask(performance.now()));
+        state.peer.hurry();
+        break;
+      case "connecting":
+      case "restarting":
+        state.peer.hurry();
+        break;
+      case "off":
+        break;
+    }
+  }
+
+  #connect(): void {
+    let peer: Peer;
+    try {
+      peer = new Peer(this.#config, {
+        up: (maxExchanges) => {
+          this.#maxExchanges = maxExchanges;
+          this.#onUp(peer);
+        },
+        heard: () => {
+          this.#liveness.onHeard(performance.now());
+        },
+        roundTrip: (ms) => {
+          this.#onRoundTrip(peer, ms);
+        },
+        lost: (reason) => {
+          this.#onLost(peer, reason);
+        },
+      });
+    } catch {
+      // A policy of the page or the browser.
+      this.#state = { at: "off" };
+      this.onrelay?.("unsupported");
+      return;
+    }
+    this.#liveness = new Liveness(performance.now());
+    const timer = setTimeout(() => {
+      this.#giveUp(peer, "timeout");
+    }, this.#config.timeoutMs);
+    this.#state = { at: "connecting", peer, timer };
+  }
+
+  #onUp(peer: Peer): void {
+    const state = this.#state;
+    if (state.at !== "connecting" && state.at !== "restarting") return;
+    clearTimeout(state.timer);
+    const now = performance.now();
+    this.#stats.timeToDirectMs ??= now - this.#started;
+    this.#state = { at: "up", peer, since: now };
+    this.#act(this.#liveness.ask(now));
+    this.onchange?.(true);
+    void this.#reportNetwork(peer);
+  }
+
+  #onRoundTrip(peer: Peer, ms: number): void {
+    this.#stats.roundTrip.direct = ms;
+    this.#liveness.onRoundTrip(ms);
+    this.onroundtrip?.();
+    if (this.#state.at === "restarting") this.#onUp(peer);
+  }
+
+  #onLost(peer: Peer, reason: Reason): void {
+    const { at } = this.#state;
+    if (at === "up") {
+      const now = performance.now();
+      this.#stats.fallbacks++;
+      this.#reports.addFallback(reason, now - this.#liveness.heard);
+      this.#leaveUp();
+      // With the channels gone there is nothing to bring back.
+      if (reason === "ice" || reason === "silent") {
+        const timer = setTimeout(() => {
+          this.#giveUp(peer, reason);
+        }, RESTART_MS);
+        this.#state = { at: "restarting", peer, timer };
+        this.#report("disconnected", reason);
+        peer.restart();
+        peer.ask(false);
+        this.onrelay?.(reason);
+      } else {
+        this.#giveUp(peer, reason);
+      }
+    } else if (at === "connecting" || (at === "restarting" && reason !== "ice")) {
+      this.#giveUp(peer, reason);
+    }
+  }
+
+  /** Closes the peer; tries another one later. */
+  #giveUp(peer: Peer, reason: Reason): void {
+    const state = this.#state;
+    if ("timer" in state) clearTimeout(state.timer);
+    this.#report("failed", reason);
+    if (FINAL.includes(reason)) {
+      this.#state = { at: "off" };
+    } else {
+      const timer = setTimeout(() => {
+        this.#connect();
+      }, backoff(this.#attempt++, Math.random()));
+      this.#state = { at: "waiting", timer };
+    }
+    this.#drop(peer, reason);
+    this.onrelay?.(reason);
+  }
+
+  /** Nothing new may go directly, and what does has ended. */
+  #leaveUp(): void {
+    const state = this.#state;
+    if (state.at !== "up") return;
+    if (performance.now() - state.since > GOOD_MS) this.#attempt = 0;
+    this.#state = { at: "off" };
+    clearTimeout(this.#livenessTimer);
+    this.#livenessTimer = undefined;
+    this.#livenessDue = Infinity;
+    this.onchange?.(false);
+    for (const carrier of state.peer.carriers) carrier.fail();
+  }
+
+  #drop(peer: Peer, reason: Reason): void {
+    peer.close(reason);
+    for (const carrier of peer.carriers) carrier.fail();
+  }
+
+  #setBusy(by: 1 | -1): void {
+    this.#busy += by;
+    this.#liveness.setBusy(this.#busy > 0, performance.now());
+    if (this.up) this.#schedule();
+  }
+
+  #schedule(): void {
+    const { due } = this.#liveness;
+    if (due >= this.#livenessDue) return;
+    clearTimeout(this.#livenessTimer);
+    this.#livenessDue = due;
+    this.#livenessTimer = setTimeout(() => {
+      this.#livenessDue = Infinity;
+      this.#judge();
+    }, Math.max(0, due - performance.now()));
+  }
+
+  #judge(): void {
+    const state = this.#state;
+    if (state.at !== "up") return;
+    const now = performance.now();
+    const taken = state.peer.carriers.reduce((sum, carrier) => sum + carrier.taken, 0);
+    // Answers may wait behind an upload, but what the network takes of it is a sign of life.
+    if (taken > this.#taken && state.peer.carriers.some((carrier) => carrier.isWaiting)) this.#liveness.onHeard(now);
+    this.#taken = taken;
+    this.#act(this.#liveness.handle(now));
+  }
+
+  #act(verdict: Verdict): void {
+    const state = this.#state;
+    if (state.at !== "up") return;
+    switch (verdict) {
+      case "down":
+        this.#onLost(state.peer, "silent");
+        return;
+      case "ask":
+      case "ask-all":
+        state.peer.ask(verdict === "ask-all");
+        break;
+      case "fine":
+        break;
+    }
+    this.#schedule();
+  }
+
+  async #reportNetwork(peer: Peer): Promise<void> {
+    try {
+      this.#reports.setNetwork(await networkOf(peer.connection));
+    } catch {
+      // It was closed meanwhile.
+    }
+    this.#report();
+  }
+
+  /** With a state it is said in any case. */
+  #report(state?: "disconnected" | "failed", reason?: Reason): void {
+    if (!("peer" in this.#state)) return;
+    const report = this.#reports.take();
+    if (state === undefined && report === undefined) return;
+    this.#state.peer.say({
+      type: "connection-state",
+      data: {
+        state: state ?? (this.up ? "connected" : "connecting"),
+        ...(reason && { reason }),
+        ...(report && { report }),
+      },
+    });
+  }
+}

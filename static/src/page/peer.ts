@@ -1,0 +1,179 @@
+/**
+ * One WebRTC connection to the host: its signaling, its channels and the hello.
+ *
+ * It reports what happens and decides nothing; `connection.ts` does. After {@link Peer.close} it is silent.
+ */
+
+import { CHANNEL_LABEL, CHANNELS, CONTROL_CHANNEL, VERSION, hostToPage } from "../wire/direct.ts";
+import { decodeControl, encodeControl } from "../wire/control.ts";
+import type { Bytes } from "../wire/buffer.ts";
+import { newId } from "../wire/id.ts";
+import type { Reason, Signal } from "../wire/signal.ts";
+import { Carrier } from "./carrier.ts";
+import { type Said, Signaling } from "./signaling.ts";
+
+export interface PeerEvents {
+  /** All channels are open and the host has said hello. */
+  up(maxExchanges: number): void;
+  /** A sign of life. */
+  heard(): void;
+  /** The answer to the newest question on a channel. */
+  roundTrip(ms: number): void;
+  /** It does not work (now, or at all). */
+  lost(reason: Reason): void;
+}
+
+export interface PeerConfig {
+  readonly session: string;
+  readonly stun: readonly string[];
+}
+
+export class Peer {
+  readonly connection: RTCPeerConnection;
+  readonly carriers: readonly Carrier[];
+  readonly #signaling: Signaling;
+  #events: PeerEvents | undefined;
+  /** Candidates that came before the answer. */
+  #early: RTCIceCandidateInit[] = [];
+  #maxExchanges: number | undefined;
+
+  constructor(config: PeerConfig, events: PeerEvents) {
+    this.#events = events;
+    this.#signaling = new Signaling(config.session, newId());
+    this.#signaling.onmessage = (message): void => {
+      this.#onSignal(message);
+    };
+    const connection = new RTCPeerConnection({ iceServers: config.stun.length > 0 ? [{ urls: [...config.stun] }] : [] });
+    this.connection = connection;
+    this.carriers = Array.from({ length: CHANNELS }, (_, id) => {
+      const channel = connection.createDataChannel(CHANNEL_LABEL, { negotiated: true, id, ordered: true, protocol: CHANNEL_LABEL });
+      return new Carrier(channel, {
+        open: () => {
+          if (id === CONTROL_CHANNEL) carrier().control(encodeControl({ type: "hello", version: VERSION }));
+          this.#isUp();
+        },
+        heard: () => this.#events?.heard(),
+        roundTrip: (ms) => this.#events?.roundTrip(ms),
+        control: (json) => {
+          this.#onControl(json);
+        },
+        lost: (reason) => this.#events?.lost(reason),
+      });
+    });
+    const carrier = (): Carrier => this.carriers[CONTROL_CHANNEL] as Carrier;
+    connection.onicecandidate = ({ candidate }): void => {
+      const { candidate: text, sdpMid, sdpMLineIndex } = candidate ?? { candidate: "", sdpMid: null, sdpMLineIndex: null };
+      this.say({ type: "ice-candidate", data: { candidate: text, sdpMid, sdpMLineIndex } });
+    };
+    connection.oniceconnectionstatechange = (): void => {
+      const state = connection.iceConnectionState;
+      if (state === "disconnected" || state === "failed" || state === "closed") this.#events?.lost("ice");
+    };
+    void this.#offer();
+  }
+
+  /** New addresses, the same channels. */
+  restart(): void {
+    this.#early = [];
+    this.#signaling.hurry();
+    this.connection.restartIce();
+    void this.#offer();
+  }
+
+  say(said: Said): void {
+    this.#signaling.say(said);
+  }
+
+  /** The network is back. */
+  hurry(): void {
+    this.#signaling.hurry();
+  }
+
+  /** PING on the control channel, or on the others: a lost packet holds up its own channel only. */
+  ask(others: boolean): void {
+    this.carriers.forEach((carrier, id) => {
+      if ((id !== CONTROL_CHANNEL) === others) carrier.ping();
+    });
+  }
+
+  /** Frees all of it, here and at the host. */
+  close(reason: Reason): void {
+    if (this.#events === undefined) return;
+    this.#events = undefined;
+    this.carriers[CONTROL_CHANNEL]?.control(encodeControl({ type: "bye" }));
+    this.say({ type: "connection-state", data: { state: "closed", reason } });
+    this.#signaling.close();
+    this.connection.close();
+  }
+
+  async #offer(): Promise<void> {
+    try {
+      await this.connection.setLocalDescription();
+      const sdp = this.connection.localDescription?.sdp;
+      if (sdp !== undefined) this.say({ type: "offer", data: { sdp } });
+    } catch {
+      this.#events?.lost("protocol");
+    }
+  }
+
+  #onSignal(message: Signal): void {
+    const { connection } = this;
+    switch (message.type) {
+      case "answer":
+        // Another one is of an offer that was replaced.
+        if (connection.signalingState !== "have-local-offer") return;
+        connection.setRemoteDescription({ type: "answer", sdp: message.data.sdp }).then(
+          () => {
+            for (const candidate of this.#early.splice(0)) this.#addCandidate(candidate);
+          },
+          () => this.#events?.lost("protocol"),
+        );
+        break;
+      case "ice-candidate":
+        if (connection.signalingState === "stable" && connection.remoteDescription) this.#addCandidate(message.data);
+        else this.#early.push(message.data);
+        break;
+      case "connection-state": {
+        const { state, reason } = message.data;
+        if (state === "failed") this.#onRefused(reason ?? "other");
+        break;
+      }
+      case "offer":
+        break;
+    }
+  }
+
+  /** The edge says `host-away` when the link is lost; channels that are open live on without it. */
+  #onRefused(reason: Reason): void {
+    if (reason === "host-away" && this.#maxExchanges !== undefined) return;
+    this.#events?.lost(reason);
+  }
+
+  #addCandidate(candidate: RTCIceCandidateInit): void {
+    this.connection.addIceCandidate(candidate).catch(() => {
+      // One that this browser cannot use.
+    });
+  }
+
+  #onControl(json: Bytes): void {
+    try {
+      const message = decodeControl(hostToPage, json);
+      if (message.type === "bye") {
+        this.#events?.lost(message.reason);
+      } else if (message.version === VERSION) {
+        this.#maxExchanges = message.maxExchanges;
+        this.#isUp();
+      } else {
+        this.#events?.lost("protocol");
+      }
+    } catch {
+      this.#events?.lost("protocol");
+    }
+  }
+
+  #isUp(): void {
+    if (this.#maxExchanges !== undefined && this.carriers.every((carrier) => carrier.isOpen)) {
+      this.#events?.up(this.#maxExchanges);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * `window.WebSocket`: sockets to this origin go directly while the direct path is up when they are made; all others
+ * are the browser's own. A live socket never changes its path.
+ *
+ * The constructor and the members of the prototype stay the browser's, each behind a Proxy that looks whether the
+ * socket is one of ours. So `instanceof`, subclasses, constants, names, and all errors of the constructor are native.
+ */
+
+import type { Direct } from "./direct.ts";
+import { DirectSocket, type Wish } from "./direct-socket.ts";
+import type { Stats } from "./state.ts";
+
+const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
+
+/** Puts it in place, once. */
+export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: string) => boolean): void {
+  const Native = window.WebSocket;
+  const sockets = new WeakMap<object, DirectSocket>();
+
+  const Wrapped = new Proxy(Native, {
+    construct(target, parameters: unknown[], newTarget) {
+      const wish = read(parameters, mayGoDirect);
+      if (wish !== undefined && direct.up) {
+        const outer = Reflect.construct(EventTarget, [], newTarget) as EventTarget;
+        const socket = DirectSocket.open(outer, wish, { direct, stats, Native });
+        if (socket !== undefined) {
+          sockets.set(outer, socket);
+          return outer;
+        }
+      }
+      const native = Reflect.construct(target, parameters, newTarget) as WebSocket;
+      if (wish !== undefined) stats.exchanges.relay++;
+      return native;
+    },
+  });
+
+  /** `native`, but for our sockets. */
+  const split = (native: unknown, ours: (socket: DirectSocket, parameters: unknown[]) => unknown): unknown =>
+    typeof native === "function"
+      ? new Proxy(native, {
+          apply(target, self: object, parameters: unknown[]): unknown {
+            const socket = Object(self) === self ? sockets.get(self) : undefined;
+            return socket ? ours(socket, parameters) : Reflect.apply(target, self, parameters);
+          },
+        })
+      : native;
+  const prototype = Native.prototype;
+  const members = Object.getOwnPropertyDescriptors(prototype) as object as Record<string, Record<string, unknown>>;
+  for (const [name, member] of Object.entries(members)) {
+    member["value"] &&=
+      name === "constructor"
+        ? Wrapped
+        : split(member["value"], (socket, parameters) => Reflect.apply(Reflect.get(socket, name) as () => unknown, socket, parameters));
+    member["get"] &&= split(member["get"], (socket) => Reflect.get(socket, name) as unknown);
+    member["set"] &&= split(member["set"], (socket, [value]) => Reflect.set(socket, name, value));
+    Object.defineProperty(prototype, name, member);
+  }
+  Object.defineProperty(window, "WebSocket", { value: Wrapped, writable: true, configurable: true });
+}
+
+/** What the app wants, if it is valid and to this origin. About everything else the native constructor decides. */
+function read([url, protocols]: unknown[], mayGoDirect: (path: string) => boolean): Wish | undefined {
+  let target: URL;
+  try {
+    target = new URL(String(url), document.baseURI);
+  } catch {
+    return undefined;
+  }
+  target.protocol = target.protocol.replace("http", "ws");
+  const ours = target.protocol === location.protocol.replace("http", "ws") && target.host === location.host;
+  if (!ours || target.href.includes("#") || !mayGoDirect(target.pathname)) return undefined;
+  const names = protocols === undefined ? [] : (Array.isArray(protocols) ? protocols : [protocols]).map(String);
+  if (new Set(names).size < names.length || !names.every((name) => TOKEN.test(name))) return undefined;
+  return { url: target, protocols: names };
+}
