@@ -64,7 +64,8 @@ export class Writer {
   }
 
   put(bytes: Uint8Array): void {
-    this.bytes.set(bytes, this.grow(bytes.length));
+    const start = this.grow(bytes.length);
+    this.bytes.set(bytes, start);
   }
 
   /** A copy of what was written; the writer is empty again. */
