@@ -101,6 +101,11 @@ class Visitor {
     this.#context = context;
   }
 
+  /** Puppeteer's, for what only it can tell: the cookies. */
+  get context() {
+    return this.#context;
+  }
+
   /** A new tab at `url`; `prelude` runs in it before any script of a page. */
   async open(url, prelude) {
     const page = await this.#context.newPage();

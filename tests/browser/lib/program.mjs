@@ -64,6 +64,10 @@ export class Program {
     return this.#output.join("\n");
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** SIGKILL, and waits until it is gone. */
   async kill() {
     this.#child.kill("SIGKILL");

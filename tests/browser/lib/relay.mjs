@@ -41,9 +41,9 @@ class Relay {
     }
   }
 
-  /** Shares `target`, a port or a URL. */
-  async share(target) {
-    const args = [String(target), "--edge", `http://localhost:${this.#port}`, "--json"];
+  /** Shares `target`, a port or a URL; `extra` arguments of `wingman`. */
+  async share(target, extra = []) {
+    const args = [String(target), "--edge", `http://localhost:${this.#port}`, "--json", ...extra];
     const share = new Share(() => Program.start(join(binaries, "wingman"), args, { env: this.#env(), ready: readyUrl }));
     this.#shares.push(share);
     await share.start();
@@ -87,6 +87,10 @@ class Share {
   async start() {
     this.#host = await this.#launch();
     this.url = this.#host.ready;
+  }
+
+  get pid() {
+    return this.#host.pid;
   }
 
   kill() {
