@@ -14,7 +14,6 @@ import { newId } from "../wire/id.ts";
 import type { Direct } from "./direct.ts";
 import { Requests } from "./requests.ts";
 import type { Stats } from "./state.ts";
-import { markRequests } from "./xhr.ts";
 
 /** What the worker's end of a page needs of the page. */
 export interface Binding {
@@ -48,7 +47,6 @@ export class WorkerBinding {
 
   private constructor(binding: Binding) {
     this.#binding = binding;
-    markRequests();
     this.#container.addEventListener("controllerchange", (event) => {
       if (!isOurs(this.#container.controller)) {
         this.#release("app-worker");

@@ -12,8 +12,10 @@ import { measureRelay } from "./echo.ts";
 import { PageState, expose } from "./state.ts";
 import { wrapWebSocket } from "./websocket.ts";
 import { explain } from "./why.ts";
+import { markRequests } from "./xhr.ts";
 
 function start(config: Config): void {
+  markRequests();
   const above = wingmanAbove();
   if (above !== undefined) {
     // A frame in a page of ours: that page has the peer, and the worker knows it.

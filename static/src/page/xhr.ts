@@ -40,7 +40,7 @@ function wrap(
 ): void {
   const holder = XMLHttpRequest.prototype;
   const member = Object.getOwnPropertyDescriptor(holder, name);
-  const native: unknown = member?.[kind];
+  const native: unknown = Reflect.get(member ?? {}, kind);
   if (typeof native !== "function") return;
   const apply = (target: () => unknown, xhr: XMLHttpRequest, args: unknown[]): unknown =>
     around(xhr, args, () => Reflect.apply(target, xhr, args));

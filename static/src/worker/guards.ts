@@ -21,6 +21,8 @@ export function mayGoDirectly(request: Request, origin: string): boolean {
     !headers.get("accept")?.includes("text/event-stream") &&
     // What the page knows and we cannot see.
     !headers.has(RELAY_FIELD) &&
+    // Chromium shows us an empty value where there is more than ASCII.
+    [...headers.values()].every((value) => /^[\t -~]+$/.test(value)) &&
     // Ask for the HTTP cache, stale or not. All other modes get what the origin has, which is never wrong.
     cache !== "only-if-cached" &&
     cache !== "force-cache"
