@@ -35,6 +35,8 @@ pub enum Signal {
     Interrupt,
     /// What supervisors send.
     Terminate,
+    /// Reload.
+    Hangup,
     /// No time for last words.
     Kill,
     /// Freeze.
@@ -112,6 +114,7 @@ impl Program {
         let signal = match signal {
             Signal::Interrupt => rustix::process::Signal::INT,
             Signal::Terminate => rustix::process::Signal::TERM,
+            Signal::Hangup => rustix::process::Signal::HUP,
             Signal::Kill => rustix::process::Signal::KILL,
             Signal::Stop => rustix::process::Signal::STOP,
             Signal::Continue => rustix::process::Signal::CONT,

@@ -22,11 +22,13 @@ pub enum Exit {
     VersionMismatch = 6,
     /// The link was lost and `--exit-on-disconnect` was given.
     LinkLost = 7,
+    /// Another `wingman` of this machine's user shares the session now; to start again would take it back.
+    Replaced = 8,
 }
 
 impl Exit {
     /// All of them, by number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Clean,
         Self::Other,
         Self::Usage,
@@ -35,6 +37,7 @@ impl Exit {
         Self::Refused,
         Self::VersionMismatch,
         Self::LinkLost,
+        Self::Replaced,
     ];
 
     /// The number the process ends with.
@@ -55,6 +58,7 @@ impl Exit {
             Self::Refused => "the edge refused: token, name or a limit",
             Self::VersionMismatch => "edge and host speak different protocol versions",
             Self::LinkLost => "the link was lost and --exit-on-disconnect was given",
+            Self::Replaced => "another wingman took the session over",
         }
     }
 }
@@ -72,6 +76,6 @@ mod tests {
     #[test]
     fn codes_are_the_documented_ones() {
         let codes: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
     }
 }

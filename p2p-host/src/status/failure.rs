@@ -159,7 +159,8 @@ impl Failure {
             Self::VersionMismatch { .. } => Exit::VersionMismatch,
             Self::BadTarget { .. } | Self::BadConfig(_) => Exit::Usage,
             Self::LinkLost { .. } => Exit::LinkLost,
-            Self::Replaced { .. } | Self::SessionEnded { .. } | Self::Other { .. } => Exit::Other,
+            Self::Replaced { .. } => Exit::Replaced,
+            Self::SessionEnded { .. } | Self::Other { .. } => Exit::Other,
             Self::Interrupted => Exit::Clean,
         }
     }
@@ -366,7 +367,7 @@ mod tests {
             (Failure::from(ConfigError::NoTarget), 2),
             (Failure::from(ConfigError::TokenEmpty { path: "/t".into() }), 2),
             (Failure::LinkLost { reason: "silent".into() }, 7),
-            (Failure::Replaced { session: "shop".into() }, 1),
+            (Failure::Replaced { session: "shop".into() }, 8),
             (Failure::SessionEnded { reason: "expired".into() }, 1),
             (Failure::Interrupted, 0),
             (Failure::Other { doing: "Starting".into(), cause: cause() }, 1),

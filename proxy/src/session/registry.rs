@@ -9,7 +9,7 @@ use std::{
 use parking_lot::RwLock;
 use tokio::{
     sync::{Notify, watch},
-    time::timeout_at,
+    time::{self, timeout_at},
 };
 use wingman_link::Link;
 use wingman_wire::control::RefusedReason;
@@ -59,7 +59,7 @@ pub struct Registry {
     limits: RegistryLimits,
     metrics: Arc<Metrics>,
     /// An edge that has just started has forgotten its sessions, and their hosts are on their way.
-    recovered_at: Instant,
+    recovered_at: time::Instant,
     opened: Notify,
     sessions: RwLock<HashMap<SessionName, Arc<Session>>>,
     ended: RwLock<Ended>,
@@ -79,7 +79,7 @@ pub enum Found {
 impl Registry {
     /// An empty registry.
     pub fn new(limits: RegistryLimits, metrics: Arc<Metrics>) -> Self {
-        let recovered_at = Instant::now() + RECOVERY;
+        let recovered_at = time::Instant::now() + RECOVERY;
         let (opened, sessions) = (Notify::new(), RwLock::default());
         let ended = RwLock::default();
         Self { limits, metrics, recovered_at, opened, sessions, ended }
@@ -97,14 +97,13 @@ impl Registry {
             if let Some(session) = self.find(name) {
                 return Found::Session(session);
             }
-            let now = Instant::now();
-            if self.ended.read().contains(name, now) {
+            if self.ended.read().contains(name, Instant::now()) {
                 return Found::Ended;
             }
-            if now >= self.recovered_at {
+            if time::Instant::now() >= self.recovered_at {
                 return Found::Unknown;
             }
-            let _ = timeout_at(self.recovered_at.into(), opened).await;
+            let _ = timeout_at(self.recovered_at, opened).await;
         }
     }
 
@@ -200,3 +199,6 @@ impl Registry {
         self.sessions.read().values().filter_map(|session| session.link()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

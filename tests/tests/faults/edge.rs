@@ -143,3 +143,59 @@ async fn terminated_it_does_not_wait_for_ever() {
     let ended = share.edge.program().ended(Duration::from_secs(5)).await;
     assert!(ended.success(), "{ended}");
 }
+
+/// A drain of ten seconds is the most that is waited, not what every restart costs.
+#[tokio::test]
+async fn terminated_it_leaves_as_soon_as_nothing_runs() {
+    let edge = hasty_edge().set("timeouts.drain", "10s");
+    let (mut share, mut handed) = Share::handing_over_with(edge, HostOptions::default()).await;
+    let mut running = ask(&share, "/running").await;
+    let (mut origin, _) = handed.next().await;
+    share.edge.signal(Signal::Terminate);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(share.edge.program().is_running(), "it leaves while an exchange runs");
+    origin.send(OK).await;
+    assert_eq!(soon(running.response(false)).await.expect("whole").text(), "ok");
+    let ended = share.edge.program().ended(Duration::from_millis(1500)).await;
+    assert!(ended.success(), "{ended}");
+}
+
+#[tokio::test]
+async fn a_reload_without_certificates_changes_nothing() {
+    let (mut share, mut handed) = Share::handing_over().await;
+    for _ in 0..2 {
+        share.edge.signal(Signal::Hangup);
+        works(&share, &mut handed).await;
+    }
+    assert!(share.edge.program().is_running());
+    // Nor does it keep later signals from working.
+    share.edge.signal(Signal::Terminate);
+    assert!(share.edge.program().ended(Duration::from_secs(3)).await.success());
+}
+
+/// Visitors of an edge that has just been restarted wait for its hosts instead of being told that it knows
+/// no such session; later, strangers are told at once.
+#[tokio::test]
+async fn just_started_it_waits_for_sessions_it_has_forgotten() {
+    let (mut share, mut handed) = Share::handing_over().await;
+    share.host.program().kill().await;
+    share.edge.program().kill().await;
+    share.edge.start_again().await;
+    let mut early = ask(&share, "/early").await;
+    let began = Instant::now();
+    let mut stranger = share.visit().await;
+    let fields = "Host: stranger.localhost\r\nAccept: application/json\r\n\r\n";
+    stranger.send(format!("GET / HTTP/1.1\r\n{fields}")).await;
+    share.host.spawn_again();
+    let (mut origin, head) = handed.next().await;
+    assert_eq!(head.target(), "/early");
+    origin.send(OK).await;
+    assert_eq!(soon(early.response(false)).await.expect("whole").text(), "ok");
+    let page = soon(stranger.response(false)).await.expect("whole");
+    assert_eq!((page.status(), &*code(&page)), (404, "unknown-session"));
+    let waited = began.elapsed();
+    assert!(Duration::from_secs(2) < waited && waited < Duration::from_secs(4), "{waited:?}");
+    stranger.send(format!("GET / HTTP/1.1\r\n{fields}")).await;
+    let page = within(Duration::from_millis(500), stranger.response(false)).await.expect("whole");
+    assert_eq!((page.status(), &*code(&page)), (404, "unknown-session"));
+}

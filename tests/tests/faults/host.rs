@@ -126,7 +126,7 @@ async fn the_newest_holder_of_the_key_wins_at_once() {
     let page = within(AT_ONCE, old.response(false)).await.expect("whole");
     assert_eq!((page.status(), &*code(&page)), (502, "link-lost"));
     let ended = share.host.program().ended(Duration::from_secs(5)).await;
-    assert_eq!(ended.code(), Some(1), "{ended}");
+    assert_eq!(ended.code(), Some(8), "{ended}");
     let error = share.host.event("error", 0, AT_ONCE).await;
     assert_eq!(error["code"], "replaced");
     let mut visitor = ask(&share, "/new").await;
@@ -155,7 +155,7 @@ async fn the_newest_holder_wins_over_a_frozen_one() {
     share.host.signal(Signal::Continue);
     let mut share = share;
     let ended = share.host.program().ended(Duration::from_secs(5)).await;
-    assert_eq!(ended.code(), Some(1), "{ended}");
+    assert_eq!(ended.code(), Some(8), "{ended}");
 }
 
 #[tokio::test]
