@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_tungstenite::{WebSocketStream, tungstenite::protocol};
-use wingman_link::{Closed, Link, Stats, drive, websocket_config};
+use wingman_link::{Burst, Closed, Link, Stats, drive, websocket_config};
 use wingman_mux::{CarrierError, Config, HeartbeatConfig, Role};
 use wingman_wire::{
     code::CloseCode,
@@ -84,7 +84,7 @@ impl LinkServer {
     {
         let config = websocket_config();
         let role = protocol::Role::Server;
-        let socket = WebSocketStream::from_raw_socket(stream, role, Some(config)).await;
+        let socket = WebSocketStream::from_raw_socket(Burst::new(stream), role, Some(config)).await;
         let mut config = Config::new(Role::Opener);
         config.heartbeat = self.limits.heartbeat;
         config.max_streams = self.limits.max_exchanges;

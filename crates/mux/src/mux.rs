@@ -16,7 +16,7 @@ use crate::{
     config::{Config, Role},
     error::{CarrierError, OpenError, Violation},
     heartbeat::Heartbeat,
-    receive::{Incoming, Receive},
+    receive::{Incoming, Receive, Traffic},
     schedule::Schedule,
     send::{Send, SendError, Turn},
 };
@@ -70,6 +70,8 @@ pub struct Mux {
     events: VecDeque<Event>,
     heartbeat: Heartbeat,
     growth_left: usize,
+    /// Frames that have arrived on all streams.
+    frames: u64,
     /// The shortest one measured: later ones may have waited in queues.
     round_trip: Option<Duration>,
     peer_drains: bool,
@@ -97,6 +99,7 @@ impl Mux {
             events: VecDeque::new(),
             heartbeat: Heartbeat::new(config.heartbeat, now),
             growth_left: config.growth_budget,
+            frames: 0,
             round_trip: None,
             peer_drains: false,
             drain: Drain::No,
@@ -347,6 +350,7 @@ impl Mux {
             return Err(Violation::WrongSide);
         }
         let config = self.config;
+        self.frames = self.frames.saturating_add(1);
         if id.0 < self.next_id {
             // The rest of a head in several frames, or of one that was refused.
             return match self.streams.get_mut(&id) {
@@ -386,7 +390,9 @@ impl Mux {
         id: StreamId,
         act: impl FnOnce(&mut Receive) -> Result<bool, Violation>,
     ) -> Result<(), Violation> {
+        self.frames = self.frames.saturating_add(1);
         let Some(stream) = self.known(id)? else { return Ok(()) };
+        stream.receive.frames = stream.receive.frames.saturating_add(1);
         let readable = act(&mut stream.receive)? && stream.receive.has_unread();
         if readable && !std::mem::replace(&mut stream.receive.notified, true) {
             self.events.push_back(Event::Readable(id));
@@ -490,12 +496,13 @@ impl Mux {
             frame.put(out);
             self.waiting.pop_front();
         }
+        let traffic = Traffic { now, round_trip: self.round_trip, frames: self.frames };
         while fits(out, small) {
             let Some(id) = self.credit_due.pop() else { break };
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             stream.credit_due = false;
             let budget = &mut self.growth_left;
-            let credit = stream.receive.take_credit(&self.config, budget, now, self.round_trip);
+            let credit = stream.receive.take_credit(&self.config, budget, &traffic);
             if let Some(bytes) = credit {
                 Frame::Credit { stream: id, bytes }.put(out);
             }

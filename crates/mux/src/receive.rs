@@ -19,6 +19,13 @@ use crate::{
 /// Interim heads that may wait unread; more is a peer that floods.
 const MAX_UNREAD_INTERIM: usize = 8;
 
+/// The least window of a stream that has the carrier to itself: room enough that neither end waits for the
+/// other's turn on the processor. Nobody is there who would have to wait behind it.
+const LONE_WINDOW: u32 = 1024 * 1024;
+
+/// Content read without a frame of another stream in between, after which a stream has the carrier to itself.
+const LONE_AFTER: u64 = 1024 * 1024;
+
 /// What arrived on a stream, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
@@ -38,6 +45,15 @@ pub enum Incoming {
     },
     /// Abrupt end, after what came before it.
     Reset(ResetCode),
+}
+
+/// What windows are judged by.
+pub(crate) struct Traffic {
+    pub(crate) now: Instant,
+    /// The shortest one measured.
+    pub(crate) round_trip: Option<Duration>,
+    /// Frames that have arrived on all streams.
+    pub(crate) frames: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +86,12 @@ pub(crate) struct Receive {
     unreturned: u32,
     /// When credit was given last.
     credited: Option<Instant>,
+    /// Frames that have arrived on this stream.
+    pub(crate) frames: u64,
+    /// Frames that had arrived on other streams when credit was given last.
+    others: u64,
+    /// Content read since then, and since others were seen to be active.
+    alone: u64,
     /// A wake-up was handed out and nothing has been read since.
     pub(crate) notified: bool,
 }
@@ -87,6 +109,9 @@ impl Receive {
             allowance: INITIAL_CREDIT as usize,
             unreturned: 0,
             credited: None,
+            frames: 0,
+            others: 0,
+            alone: 0,
             notified: false,
         }
     }
@@ -232,38 +257,55 @@ impl Receive {
 
     /// The credit to give back. The window is widened from `budget` when the reader keeps up with the
     /// carrier and the window, not the reader, is what holds the content back: it should cover two round
-    /// trips of what was read. A wider one would only fill queues on the way.
+    /// trips of what was read. A wider one would only fill queues on the way, ahead of small exchanges; a
+    /// stream that has the carrier to itself may do so, until another one is active.
     pub(crate) fn take_credit(
         &mut self,
         config: &Config,
         budget: &mut usize,
-        now: Instant,
-        round_trip: Option<Duration>,
+        traffic: &Traffic,
     ) -> Option<u32> {
         if self.state != State::Content || self.unreturned == 0 {
             return None;
         }
-        let since = self.credited.replace(now);
-        let wide_enough = match (since, round_trip) {
-            (Some(since), Some(round_trip)) => {
-                let read_in = now.saturating_duration_since(since).as_nanos().max(1);
-                let bytes = u128::from(self.unreturned);
-                let needed = bytes.saturating_mul(2).saturating_mul(round_trip.as_nanos());
-                needed.checked_div(read_in).unwrap_or(0) < u128::from(self.window)
-            }
-            _ => false,
-        };
-        let growth = if self.queue.is_empty() && self.window < config.max_window && !wide_enough {
+        let needed = self.needed(traffic).min(config.max_window.max(INITIAL_CREDIT));
+        let read = std::mem::take(&mut self.unreturned);
+        let credit = if self.window < needed && self.queue.is_empty() {
             let wanted = self.window.min(config.max_window.saturating_sub(self.window));
-            if wanted as usize <= *budget { wanted } else { 0 }
+            let growth = if wanted as usize <= *budget { wanted } else { 0 };
+            *budget = budget.saturating_sub(growth as usize);
+            self.window = self.window.saturating_add(growth);
+            read.saturating_add(growth)
+        } else if self.alone == 0 {
+            // Others are active: the excess goes, but not all at once, for measurements vary.
+            let excess = self.window.saturating_sub(needed).min(read / 2);
+            *budget = budget.saturating_add(excess as usize);
+            self.window = self.window.saturating_sub(excess);
+            read.saturating_sub(excess)
+        } else {
+            read
+        };
+        self.allowance = self.allowance.saturating_add(credit as usize);
+        Some(credit)
+    }
+
+    /// The window that does not hold content back, given what was read since this was asked last.
+    fn needed(&mut self, traffic: &Traffic) -> u32 {
+        let others = traffic.frames.saturating_sub(self.frames);
+        self.alone = if std::mem::replace(&mut self.others, others) == others {
+            self.alone.saturating_add(u64::from(self.unreturned))
         } else {
             0
         };
-        *budget = budget.saturating_sub(growth as usize);
-        self.window = self.window.saturating_add(growth);
-        let credit = std::mem::take(&mut self.unreturned).saturating_add(growth);
-        self.allowance = self.allowance.saturating_add(credit as usize);
-        Some(credit)
+        let least = if self.alone >= LONE_AFTER { LONE_WINDOW } else { INITIAL_CREDIT };
+        let since = self.credited.replace(traffic.now);
+        let (Some(since), Some(round_trip)) = (since, traffic.round_trip) else {
+            return self.window.saturating_mul(2);
+        };
+        let read_in = traffic.now.saturating_duration_since(since).as_nanos().max(1);
+        let twice = u128::from(self.unreturned).saturating_mul(2);
+        let bytes = twice.saturating_mul(round_trip.as_nanos()).checked_div(read_in).unwrap_or(0);
+        u32::try_from(bytes).unwrap_or(u32::MAX).max(least)
     }
 
     /// What the window took from the growth budget; given back when the stream ends.

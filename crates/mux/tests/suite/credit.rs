@@ -1,5 +1,7 @@
 //! Credit: what a sender may send, and how windows grow.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use wingman_mux::{Config, Event, INITIAL_CREDIT, Incoming, Role};
 use wingman_wire::{
@@ -97,6 +99,122 @@ fn the_window_of_a_reader_that_keeps_up_grows_to_the_limit() {
         let window = pour(&mut pair, id);
         assert!(window <= expected && window > expected / 2, "{window} of {expected}");
     }
+}
+
+/// Streams on a carrier with a round trip that the heartbeat has measured.
+struct Path {
+    pair: Pair,
+    bulk: StreamId,
+    small: StreamId,
+    read: usize,
+}
+
+impl Path {
+    fn new(round_trip: Duration, max_window: u32, growth_budget: usize) -> Self {
+        let mut pair = pair(max_window, growth_budget);
+        pair.delay = [round_trip / 2; 2];
+        pair.advance(Duration::from_secs(6)).unwrap();
+        assert!(pair.events(Side::Opener).contains(&Event::RoundTrip(round_trip)));
+        let mut open = || {
+            let id = pair.opener().open(Bytes::from_static(b"request"), true).unwrap();
+            pair.advance(round_trip).unwrap();
+            pair.acceptor().send_head(id, Bytes::from_static(b"r"), false, false).unwrap();
+            pair.advance(round_trip).unwrap();
+            pair.read_all(Side::Opener, id);
+            id
+        };
+        let (bulk, small) = (open(), open());
+        Self { pair, bulk, small, read: 0 }
+    }
+
+    /// Keeps the sender of bulk busy and reads everything each time `pause` has passed, so often. In
+    /// company the other stream moves a byte each time.
+    fn flow(&mut self, pause: Duration, times: usize, company: bool) {
+        let Self { pair, bulk, small, read } = self;
+        for _ in 0..times {
+            let end = pair.now + pause;
+            if company {
+                pair.acceptor().send_data(*small, &mut Bytes::from_static(b"1")).unwrap();
+            }
+            while pair.now < end {
+                let piece = || Bytes::from(vec![1; 64 * 1024]);
+                while pair.acceptor().send_data(*bulk, &mut piece()).unwrap() > 0 {
+                    pair.settle().unwrap();
+                }
+                pair.advance(Duration::from_millis(1).min(end - pair.now)).unwrap();
+            }
+            pair.read_all(Side::Opener, *small);
+            *read += content_length(&pair.read_all(Side::Opener, *bulk));
+            pair.settle().unwrap();
+        }
+    }
+
+    /// What the sender of bulk was allowed to have under way at the end, all having been read.
+    fn window(&self) -> usize {
+        let granted = self.pair.observer.seen(Side::Opener, self.bulk).granted as usize;
+        INITIAL + granted - self.read
+    }
+}
+
+const fn milliseconds(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+/// The window after the sender was kept busy for a while.
+fn window_after(
+    round_trip: u64,
+    pause: u64,
+    max_window: u32,
+    budget: usize,
+    company: bool,
+) -> usize {
+    let mut path = Path::new(milliseconds(round_trip), max_window, budget);
+    path.flow(milliseconds(pause), 60, company);
+    path.window()
+}
+
+#[test]
+fn windows_follow_the_round_trip() {
+    const MAX: u32 = 4 << 20;
+    const AMPLE: usize = 32 << 20;
+    // On a long path the window is what holds a quick reader back.
+    assert_eq!(window_after(100, 10, MAX, AMPLE, true), MAX as usize);
+    // On a short one it is the reader: nothing is won by a longer queue.
+    assert_eq!(window_after(2, 100, MAX, AMPLE, true), INITIAL);
+    // The window covers two round trips, neither one nor three.
+    assert_eq!(window_after(100, 150, MAX, AMPLE, true), MAX as usize);
+    assert_eq!(window_after(100, 250, MAX, AMPLE, true), INITIAL);
+    // Limits hold on any path.
+    assert_eq!(window_after(100, 10, 1 << 20, AMPLE, true), 1 << 20);
+    assert_eq!(window_after(100, 10, MAX, INITIAL, true), 2 * INITIAL);
+    assert_eq!(window_after(100, 10, INITIAL_CREDIT, AMPLE, false), INITIAL);
+}
+
+#[test]
+fn a_stream_that_is_alone_gets_a_wider_window_until_another_one_moves() {
+    let mut path = Path::new(milliseconds(2), 4 << 20, 32 << 20);
+    path.flow(milliseconds(100), 60, false);
+    assert_eq!(path.window(), 1 << 20);
+    // The excess is not had back at once, but soon.
+    path.flow(milliseconds(100), 1, true);
+    assert!(path.window() > INITIAL, "{}", path.window());
+    path.flow(milliseconds(100), 60, true);
+    assert_eq!(path.window(), INITIAL);
+    // Nor is it given at once, and what was had back can be given again.
+    path.flow(milliseconds(100), 3, false);
+    assert_eq!(path.window(), INITIAL);
+    path.flow(milliseconds(100), 60, false);
+    assert_eq!(path.window(), 1 << 20);
+    for _ in 0..20 {
+        path.flow(milliseconds(100), 20, true);
+        path.flow(milliseconds(100), 20, false);
+    }
+    assert_eq!(path.window(), 1 << 20, "the budget is neither lost");
+    path.flow(milliseconds(100), 60, true);
+    let (budget, long) = (32 << 20, milliseconds(100));
+    path.pair.delay = [long / 2; 2];
+    path.flow(milliseconds(10), 100, true);
+    assert!(path.window() <= 4 << 20 && path.window() - INITIAL <= budget, "nor made");
 }
 
 #[test]
