@@ -59,7 +59,9 @@ export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: 
 }
 
 /** What the app wants, if it is valid and to this origin. About everything else the native constructor decides. */
-function read([url, protocols]: unknown[], mayGoDirect: (path: string) => boolean): Wish | undefined {
+function read(parameters: unknown[], mayGoDirect: (path: string) => boolean): Wish | undefined {
+  if (parameters.length === 0) return undefined;
+  const [url, protocols] = parameters;
   let target: URL;
   try {
     target = new URL(String(url), document.baseURI);

@@ -1,0 +1,229 @@
+// The page script in real browsers against a host made of our own mux: connection, recovery, sockets, badge.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { browsers, launch, sleep, until } from "./harness.mjs";
+import { startPageLab } from "./lib/page-lab.mjs";
+import { checks } from "./lib/websocket-checks.mjs";
+
+for (const name of browsers) {
+  describe(`page script in ${name}`, () => {
+    let lab, browser, visitor, host;
+
+    before(async () => {
+      lab = await startPageLab();
+      browser = await launch(name);
+      visitor = await browser.visitor();
+      host = await visitor.open(`${lab.url}/host`);
+    });
+    after(async () => {
+      await browser?.close();
+      await lab?.stop();
+    });
+
+    const open = async () => {
+      const page = await visitor.open(lab.url, collectConnections);
+      await direct(page);
+      return page;
+    };
+    /** Opens a WebSocket and keeps what happens to it in `window.log`. */
+    const openSocket = (page) =>
+      page.evaluate(async () => {
+        window.log = [];
+        window.socket = new WebSocket("/ws/echo");
+        for (const type of ["open", "message", "error", "close"]) {
+          socket.addEventListener(type, (event) => log.push([type, event.code ?? event.data ?? ""].join(" ").trim()));
+        }
+        await new Promise((resolve) => socket.addEventListener("open", resolve));
+        return socket.url;
+      });
+    /** Milliseconds of `act` in the page until the path is no longer direct. */
+    const fall = (page) => page.evaluate(() => new Promise((resolve) => {
+      const start = performance.now();
+      if (__wingman.state !== "direct") resolve([0, __wingman.why]);
+      __wingman.addEventListener("change", () => {
+        if (__wingman.state !== "direct") resolve([performance.now() - start, __wingman.why]);
+      });
+    }));
+    const onHost = (act, ...args) => host.evaluate(act, ...args);
+    const state = (page) => page.evaluate(() => ({ state: __wingman.state, why: __wingman.why, stats: __wingman.stats }));
+    const direct = (page) => until(15_000, "direct", async () => (await state(page)).state === "direct", async () => JSON.stringify(await state(page)));
+
+    test("comes up, and says so", async () => {
+      const page = await open();
+      const { stats } = await state(page);
+      console.log(name, "time to direct", stats.timeToDirectMs, "round trips", stats.roundTrip);
+      assert.ok(stats.timeToDirectMs < 5_000);
+      assert.ok(stats.roundTrip.direct < 100);
+      await page.close();
+    });
+
+    test("its WebSocket is as the browser's own", async () => {
+      const page = await open();
+      const before = (await state(page)).stats.exchanges.direct;
+      const ours = await page.evaluate(checks, "WebSocket");
+      assert.ok((await state(page)).stats.exchanges.direct >= before + 15, "they were direct");
+      const native = await page.evaluate(checks, "NativeWebSocket");
+      assert.ok(Object.keys(native).length > 50);
+      assert.deepEqual(ours, native);
+      await page.close();
+    });
+
+    for (const [what, breakIt] of [
+      ["a channel that is closed", () => connections.at(-1).channels[2].close()],
+      ["a connection that is closed", () => connections.at(-1).close()],
+    ]) {
+      test(`comes back after ${what}`, async () => {
+        const page = await open();
+        await openSocket(page);
+        const fell = fall(page);
+        await page.evaluate(breakIt);
+        console.log(name, what, await fell);
+        await until(2_000, "closed", () => page.evaluate(() => log.at(-1) === "close 1006"));
+        assert.deepEqual(await page.evaluate(() => log), ["open", "close 1006"]);
+        const start = performance.now();
+        await direct(page);
+        console.log(name, "back after", performance.now() - start);
+        await openSocket(page);
+        assert.ok((await state(page)).stats.exchanges.direct >= 2);
+        assert.equal((await state(page)).stats.fallbacks, 1);
+        await page.close();
+      });
+    }
+
+    test("a silent host is noticed while somebody waits for it, and found again", async () => {
+      const page = await open();
+      await openSocket(page);
+      await onHost(() => (lab.frozen = true));
+      const start = performance.now();
+      const fell = fall(page);
+      // Not yet connected: it waits for the host.
+      await page.evaluate(() => void (window.second = new WebSocket("/ws/echo")));
+      const [ms, why] = await fell;
+      console.log(name, "silence noticed after", ms, why, performance.now() - start);
+      assert.ok(ms < 1_500, `${ms}`);
+      assert.equal(why, "the host is silent");
+      // It never got an answer: it is a native one now.
+      await until(3_000, "native", () => page.evaluate(() => second.readyState === 1));
+      await page.evaluate(() => new Promise((resolve) => {
+        second.onmessage = resolve;
+        second.send("x");
+      }));
+      await sleep(1_000);
+      await onHost(() => (lab.frozen = false));
+      await direct(page);
+      console.log(name, "offers", await onHost(() => [lab.offers, lab.peers]));
+      assert.deepEqual(await page.evaluate(() => log), ["open", "close 1006"]);
+      await page.close();
+    });
+
+    test("a slow answer is no silence", async () => {
+      const page = await open();
+      const [status, path, ms] = await page.evaluate(async () => {
+        const start = performance.now();
+        const response = await fetch("/api/slow?wait=3000");
+        return [response.status, response.headers.get("x-path"), performance.now() - start];
+      });
+      assert.deepEqual([status, path], [200, null]);
+      assert.ok(ms > 2_900);
+      assert.equal((await state(page)).stats.fallbacks, 0);
+      await page.close();
+    });
+
+    test("a blocked page does not blame the host", async () => {
+      const page = await open();
+      await page.evaluate(() => {
+        void fetch("/api/slow?wait=3000");
+        setTimeout(() => {
+          for (const end = performance.now() + 2_000; performance.now() < end; );
+        }, 100);
+      });
+      await sleep(3_500);
+      assert.equal((await state(page)).stats.fallbacks, 0);
+      await page.close();
+    });
+
+    test("goes on without signaling, which comes back", async () => {
+      const page = await open();
+      lab.cutSignaling();
+      await until(5_000, "signaling", () => lab.signaling > 0);
+      assert.equal((await state(page)).stats.fallbacks, 0);
+      assert.equal((await state(page)).state, "direct");
+      await page.close();
+    });
+
+    test("the host's bye sends it to the relay", async () => {
+      const page = await open();
+      const fell = fall(page);
+      await onHost(() => lab.bye("shutdown"));
+      const [ms, why] = await fell;
+      assert.equal(why, "the host stops");
+      await direct(page);
+      await page.close();
+    });
+
+    test("says bye when it goes", async () => {
+      const page = await open();
+      const before = await onHost(() => lab.byes);
+      await page.goto(`${lab.url}/other`);
+      await until(2_000, "bye", async () => (await onHost(() => lab.byes)) > before);
+      await page.goBack();
+      await direct(page);
+      await page.close();
+    });
+
+    test("without data channels it is the relay, in silence", async () => {
+      const before = visitor.problems.length;
+      const page = await visitor.open(lab.url, () => delete window.RTCPeerConnection);
+      const { state: path, why } = await state(page);
+      assert.deepEqual([path, why], ["relay", "this browser has no data channels"]);
+      assert.equal(await page.evaluate(() => WebSocket === NativeWebSocket), true);
+      assert.equal(visitor.problems.length, before);
+      await page.close();
+    });
+
+    test("leaves nothing but its name", async () => {
+      const page = await open();
+      const seen = await page.evaluate(() => {
+        const frame = document.body.appendChild(document.createElement("iframe"));
+        const usual = new Set(Object.getOwnPropertyNames(frame.contentWindow));
+        frame.remove();
+        const badge = document.querySelector("wingman-badge");
+        return {
+          names: Object.getOwnPropertyNames(window).filter((name) => !usual.has(name) && Number.isNaN(Number(name))),
+          enumerable: Object.keys(window).includes("__wingman"),
+          frozen: Object.isFrozen(__wingman),
+          badge: [badge?.shadowRoot, badge?.parentNode === document.documentElement, document.body.contains(badge)],
+          size: [badge.getBoundingClientRect().width, badge.getBoundingClientRect().height],
+          scroll: [document.documentElement.scrollWidth <= innerWidth],
+        };
+      });
+      console.log(name, seen);
+      assert.equal(seen.enumerable, false);
+      assert.equal(seen.frozen, true);
+      assert.deepEqual(seen.badge, [null, true, false]);
+      assert.deepEqual(seen.size, [0, 0]);
+      assert.deepEqual(seen.names.filter((one) => !["NativeWebSocket", "afterScript", "connections"].includes(one)), ["__wingman"]);
+      await visitor.screenshot(page, "page-badge");
+      await page.close();
+    });
+  });
+}
+
+/** Keeps the connections that the page makes, and their channels, in `window.connections`. */
+function collectConnections() {
+  window.connections = [];
+  const Native = RTCPeerConnection;
+  window.RTCPeerConnection = class RTCPeerConnection extends Native {
+    channels = [];
+    constructor(...args) {
+      super(...args);
+      window.connections.push(this);
+    }
+    createDataChannel(...args) {
+      const channel = super.createDataChannel(...args);
+      this.channels.push(channel);
+      return channel;
+    }
+  };
+}
