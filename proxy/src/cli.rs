@@ -41,8 +41,8 @@ pub struct Serve {
     pub config: Option<PathBuf>,
     /// Try it on this machine: no tokens, http://NAME.localhost:8080
     ///
-    /// Listens on 127.0.0.1:8080, with base domain `localhost` and metrics on 127.0.0.1:9090.
-    /// Everybody who reaches it may share, so it refuses to listen beyond loopback.
+    /// Listens on 127.0.0.1:8080, with base domain `localhost`, metrics on 127.0.0.1:9090 and STUN
+    /// on 127.0.0.1:3478. Everybody who reaches it may share, so it refuses to listen beyond loopback.
     #[arg(long)]
     pub dev: bool,
     /// Listen here for HTTP; give it again for more addresses
@@ -56,6 +56,9 @@ pub struct Serve {
     /// Serve Prometheus metrics here, or `off`
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<String>,
+    /// Answer STUN here (UDP), or `off`; give it again for more addresses
+    #[arg(long, value_name = "ADDR")]
+    pub stun: Vec<String>,
     /// error, warn, info, debug, trace, or `tracing` directives
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
@@ -120,6 +123,10 @@ impl Serve {
         if !self.listen.is_empty() {
             let list: Vec<String> = self.listen.iter().map(SocketAddr::to_string).collect();
             layers.push(Layer::flag("--listen", "listen", list));
+        }
+        if !self.stun.is_empty() {
+            // As in the environment: one text with commas, or "off".
+            layers.push(Layer::flag("--stun", "stun.listen", self.stun.join(",")));
         }
         for (name, key, value) in [
             ("--base-domain", "base_domain", &self.base_domain),

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 pub use layers::{ConfigError, Layer, Loaded, Origin};
 pub use problem::SettingsError;
-pub use settings::{PublicAddress, Settings, Tls};
+pub use settings::{PublicAddress, Settings, Stun, Tls};
 pub use values::{ByteSize, List, LogFormat, Span, StunServer, Switch};
 
 use crate::tokens::{NamePattern, TokenHash};
@@ -47,6 +47,10 @@ pub struct Config {
     pub tokens: Vec<TokenConfig>,
     /// Networks of proxies whose forwarding fields are believed.
     pub trusted_proxies: List<IpNet>,
+    /// The STUN responder.
+    pub stun: StunConfig,
+    /// What is put into documents.
+    pub inject: InjectConfig,
     /// The Prometheus endpoint.
     pub metrics: MetricsConfig,
     /// The log.
@@ -90,6 +94,30 @@ pub struct TokenConfig {
     /// Sessions at one time, where it differs from `limits.sessions_per_token`.
     #[serde(default)]
     pub max_sessions: Option<u32>,
+}
+
+/// `[stun]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StunConfig {
+    /// UDP addresses.
+    pub listen: Option<Switch<List<SocketAddr>>>,
+    /// What pages and hosts are told to ask, where it is not the base domain.
+    pub advertise: Option<Switch<StunServer>>,
+}
+
+/// `[inject]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InjectConfig {
+    /// Documents get the page script, if their host wants it.
+    pub enabled: bool,
+}
+
+impl Default for InjectConfig {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }
 
 /// `[metrics]`.

@@ -3,6 +3,7 @@
 //! - [`gateway`]: Pingora, towards visitors; the only place with its types.
 //! - [`session`]: who shares under which name, over which link.
 //! - [`link`]: the edge's end of a link.
+//! - [`stun`]: tells pages and hosts their public addresses, by UDP.
 //! - [`names`], [`tokens`], [`certs`], [`forwarded`], [`fields`], [`cookies`], [`visitors`], [`pages`],
 //!   [`scripts`]: the pieces of HTTP and trust that need no I/O.
 //! - [`config`], [`cli`], [`telemetry`]: operations.
@@ -20,5 +21,6 @@ pub mod pages;
 pub mod scripts;
 pub mod session;
 pub mod telemetry;
+pub mod stun;
 pub mod tokens;
 pub mod visitors;

@@ -145,6 +145,46 @@ labels! {
 #[derive(Debug)]
 pub struct Metrics {
     /// Sessions, with or without a link.
+labels! {
+    /// What became of a datagram at the STUN sockets.
+    pub enum StunOutcome {
+        /// The sender was told its address.
+        Answered = "answered",
+        /// It asks for something we do not know: 420.
+        Unknown = "unknown-attribute",
+        /// Not a well-formed Binding request; dropped.
+        Malformed = "malformed",
+        /// Above the limit of its source or of all; dropped unread.
+        Limited = "limited",
+        /// The answer did not fit into the send buffer.
+        Unsent = "unsent",
+    }
+}
+
+labels! {
+    /// What became of a document with regard to the page script.
+    pub enum Injected {
+        /// It has the script.
+        Injected = "injected",
+        /// It has no element to put it before.
+        NoPlace = "no-place",
+        /// What a browser asked for as a document is none: an image, say.
+        NotHtml = "not-html",
+        /// It is to be saved, not shown.
+        Download = "download",
+        /// No content, or a part of it.
+        NoContent = "no-content",
+        /// It came with a content coding although none was asked for.
+        Encoded = "encoded",
+        /// Its character encoding is no superset of ASCII.
+        Encoding = "character-encoding",
+        /// Its own policies would keep the script from working.
+        Policy = "policy",
+        /// One of its first tags is too large to look at.
+        TooLarge = "too-large",
+    }
+}
+
     pub sessions: Level,
     /// Sessions opened.
     pub sessions_opened: Count,
@@ -184,6 +224,10 @@ pub struct Metrics {
     process: Mutex<Process>,
 }
 
+    /// Datagrams at the STUN sockets, by what became of them.
+    pub stun_requests: Family<StunOutcome>,
+    /// Documents, by what became of them with regard to the page script.
+    pub injections: Family<Injected>,
 impl Metrics {
     /// Makes and registers all of them, at zero.
     pub fn new() -> Self {
@@ -233,6 +277,16 @@ impl Metrics {
     }
 
     /// Counts an exchange that ended. `whole` is `None` for upgraded connections, whose length says
+            stun_requests: build.family(
+                "stun_requests_total",
+                "Datagrams at the STUN sockets",
+                "outcome",
+            ),
+            injections: build.family(
+                "injections_total",
+                "Documents with regard to the page script",
+                "outcome",
+            ),
     /// nothing about anybody's speed.
     pub fn exchange_ended(&self, path: Path, outcome: Outcome, whole: Option<Duration>) {
         self.exchanges.get(path, outcome).add(1);

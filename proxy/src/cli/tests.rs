@@ -34,6 +34,7 @@ fn help_teaches() {
         "--listen",
         "--base-domain",
         "--metrics",
+        "--stun",
         "--log-level",
         "--check-config",
         "token new --id alice",
@@ -59,11 +60,13 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 #[test]
 fn every_flag_reaches_its_setting() {
     let line = "wingman-edge --dev --listen 127.0.0.1:1 --listen [::1]:2 --base-domain a.test \
-                --metrics 127.0.0.1:3 --log-level trace";
+                --metrics 127.0.0.1:3 --stun 127.0.0.1:4 --stun [::1]:5 --log-level trace";
     let settings = settings(line, &[]).unwrap();
     let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:1", "[::1]:2"]);
     assert_eq!(settings.metrics.unwrap().port(), 3);
+    let stun: Vec<u16> = settings.stun.listen.iter().map(|address| address.port()).collect();
+    assert_eq!(stun, [4, 5]);
     assert_eq!(settings.log_level, "trace");
     assert_eq!(settings.public.edge_url(), "http://a.test:1");
     assert!(settings.dev);
@@ -76,6 +79,7 @@ fn dev_beyond_loopback_names_the_flag() {
     let ConfigError::Setting { problem, .. } = error else { panic!("{error:?}") };
     assert!(matches!(problem, SettingsError::DevBeyondLoopback { .. }));
     settings("wingman-edge --dev --metrics off", &[]).unwrap();
+    assert!(settings("wingman-edge --dev --stun off", &[]).unwrap().stun.listen.is_empty());
 }
 
 #[test]

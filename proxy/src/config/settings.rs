@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -11,7 +11,8 @@ use tracing_subscriber::EnvFilter;
 use wingman_wire::head::Scheme;
 
 use super::{
-    ByteSize, Config, Limits, LogFormat, SettingsError, Span, Switch, Timeouts, TokenConfig,
+    ByteSize, Config, Limits, LogFormat, SettingsError, Span, StunServer, Switch, Timeouts,
+    TokenConfig,
 };
 use crate::forwarded::TrustedProxies;
 use crate::names::{BaseDomain, SessionName};
@@ -33,6 +34,10 @@ pub struct Settings {
     pub registry: Registry,
     /// Proxies whose forwarding fields are believed.
     pub trusted_proxies: TrustedProxies,
+    /// The STUN responder.
+    pub stun: Stun,
+    /// Documents get the page script, if their host wants it.
+    pub inject: bool,
     /// The Prometheus endpoint.
     pub metrics: Option<SocketAddr>,
     /// `tracing` directives that [`EnvFilter`] reads.
@@ -58,6 +63,17 @@ pub struct Tls {
     pub cert: PathBuf,
     /// Its PEM key.
     pub key: PathBuf,
+}
+
+/// The STUN responder.
+#[derive(Clone, Debug)]
+pub struct Stun {
+    /// UDP addresses.
+    pub listen: Vec<SocketAddr>,
+    /// They are not the default. That may be taken, by coturn or another edge on this machine, which
+    /// answer as well.
+    pub required: bool,
+    own: Option<StunServer>,
 }
 
 /// How the edge is reached from outside.
@@ -91,6 +107,17 @@ impl PublicAddress {
 }
 
 impl Settings {
+    /// Adds the edge's own STUN server to those that pages and hosts are told of, as the first. `bound` is
+    /// the port it has where it was to be any.
+    pub fn advertise_stun(&mut self, bound: Option<u16>) {
+        let own = self.stun.own.as_ref().map(|StunServer(url)| {
+            let any = url.strip_suffix(":0").zip(bound);
+            any.map_or_else(|| url.clone(), |(host, port)| format!("{host}:{port}"))
+        });
+        let others = self.direct.stun_servers.iter().cloned();
+        self.direct.stun_servers = own.into_iter().chain(others).collect();
+    }
+
     pub(super) fn new(config: &Config) -> Result<Self, SettingsError> {
         let dev = config.dev;
         let tls = tls(config)?;
@@ -111,6 +138,7 @@ impl Settings {
         limits(&config.limits)?;
         timeouts(&config.timeouts)?;
         let cores = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let stun = stun(config, &public)?;
         Ok(Self {
             dev,
             listen,
@@ -118,6 +146,8 @@ impl Settings {
             public,
             registry: registry(config)?,
             trusted_proxies: TrustedProxies::new(config.trusted_proxies.0.iter().copied()),
+            stun,
+            inject: config.inject.enabled,
             metrics,
             log_level: config.log.level.clone(),
             log_format: config.log.format,
@@ -198,6 +228,27 @@ fn public(
         base_domain: base_domain.parse().map_err(SettingsError::BaseDomain)?,
         port: config.public_port.unwrap_or(port),
     })
+}
+
+fn stun(config: &Config, public: &PublicAddress) -> Result<Stun, SettingsError> {
+    let default = if config.dev { DEV_STUN_LISTEN } else { STUN_LISTEN };
+    let listen = match &config.stun.listen {
+        Some(Switch::Off) => Vec::new(),
+        Some(Switch::On(list)) => list.0.clone(),
+        None => default.to_vec(),
+    };
+    let beyond = listen.iter().find(|address| !address.ip().to_canonical().is_loopback());
+    if let (true, Some(address)) = (config.dev, beyond) {
+        return Err(SettingsError::DevBeyondLoopback { key: "stun.listen", address: *address });
+    }
+    let derive = |address: &SocketAddr| {
+        StunServer(format!("stun:{}:{}", public.base_domain, address.port()))
+    };
+    let own = match &config.stun.advertise {
+        Some(server) => server.clone().on(),
+        None => listen.first().map(derive),
+    };
+    Ok(Stun { required: listen != default, listen, own })
 }
 
 fn registry(config: &Config) -> Result<Registry, SettingsError> {
@@ -297,4 +348,14 @@ const DEV_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 
 const DEV_TLS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80);
 const TLS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 443);
+const DEV_STUN_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), STUN_PORT),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), STUN_PORT),
+];
+const STUN_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), STUN_PORT),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), STUN_PORT),
+];
+/// RFC 8489 §18.6.
+const STUN_PORT: u16 = 3478;
 const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);

@@ -89,6 +89,8 @@ fn the_example_shows_every_key_with_its_default() {
         ("", ""),
         ("[tls]\ncert = \"a\"\nkey = \"b\"", "[tls]"),
         ("[[tokens]]\nid = \"a\"", "[[tokens]]"),
+        ("[stun]", "[stun]"),
+        ("[inject]", "[inject]"),
         ("[metrics]", "[metrics]"),
         ("[log]", "[log]"),
         ("[limits]", "[limits]"),
@@ -155,6 +157,8 @@ fn every_kind_of_value_comes_from_the_environment() {
         ("WINGMAN_EDGE_PUBLIC_PORT", "8443"),
         ("WINGMAN_EDGE_TRUSTED_PROXIES", "10.0.0.0/8"),
         ("WINGMAN_EDGE_TOKENS", &tokens),
+        ("WINGMAN_EDGE_STUN__LISTEN", "192.0.2.1:3478, [2001:db8::1]:3478"),
+        ("WINGMAN_EDGE_INJECT__ENABLED", "false"),
         ("WINGMAN_EDGE_METRICS__LISTEN", "off"),
         ("WINGMAN_EDGE_LOG__FORMAT", "json"),
         ("WINGMAN_EDGE_LIMITS__HEAD_BYTES", "32 KiB"),
@@ -170,6 +174,8 @@ fn every_kind_of_value_comes_from_the_environment() {
     assert_eq!(settings.public.edge_url(), "https://share.example:8443");
     assert!(settings.trusted_proxies.contains("10.1.2.3".parse().unwrap()));
     assert!(!settings.registry.is_open());
+    assert_eq!(settings.stun.listen.len(), 2);
+    assert!(!settings.inject);
     assert_eq!(settings.metrics, None);
     assert_eq!(settings.log_format, LogFormat::Json);
     assert_eq!(settings.limits.head_bytes, ByteSize(32 * 1024));
@@ -199,7 +205,9 @@ fn wrong_keys_and_values_name_key_and_place() {
     }
     for (text, parts) in [
         ("listne = 1", &["`listne`", "did you mean `listen`", "base_domain"][..]),
-        ("stun = \"x\"", &["no key `stun`", "keys here: base_domain"]),
+        ("stn = \"x\"", &["no key `stn`", "keys here: base_domain"]),
+        ("[stun]\nlisten = \"x\"", &["`stun.listen`", "or \"off\""]),
+        ("[stun]\nadvertise = \"turn:a\"", &["`stun.advertise`", "not host:port"]),
         ("threads = \"many\"", &["`threads`", "string \"many\""]),
         ("listen = [\"nonsense\"]", &["`listen`", "`nonsense`", "socket address"]),
         ("listen = 80", &["`listen`", "a list of texts"]),

@@ -70,6 +70,12 @@ impl FromStr for StunServer {
     }
 }
 
+impl<'de> Deserialize<'de> for StunServer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse(&String::deserialize(deserializer)?)
+    }
+}
+
 /// A number of bytes: a plain number, or a text such as `"64 KiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);

@@ -42,6 +42,7 @@ use crate::{
     pages::Pages,
     scripts::Scripts,
     session::{Registry, RegistryLimits},
+    stun::Sockets,
     telemetry::{Metrics, SessionEnd},
     visitors::VisitorCookie,
 };
@@ -80,7 +81,9 @@ pub enum StartError {
 ///
 /// # Errors
 /// [`StartError`]; once it serves it does not fail.
-pub fn run(settings: Settings) -> Result<(), StartError> {
+pub fn run(mut settings: Settings) -> Result<(), StartError> {
+    let stun = bind_stun(&settings)?;
+    settings.advertise_stun(stun.port());
     let settings = Arc::new(settings);
     let addresses = settings.tls.iter().flat_map(|tls| &tls.listen).chain(&settings.listen);
     for address in addresses.chain(&settings.metrics) {
@@ -132,7 +135,16 @@ pub fn run(settings: Settings) -> Result<(), StartError> {
         },
     ));
     if let Some(address) = settings.metrics {
-        server.add_service(background_service("metrics", MetricsEndpoint { address, metrics }));
+        server.add_service(background_service(
+            "metrics",
+            MetricsEndpoint { address, metrics: metrics.clone() },
+        ));
+    }
+    if !stun.is_empty() {
+        server.add_service(background_service(
+            "stun",
+            StunService { sockets: Mutex::new(Some(stun)), metrics },
+        ));
     }
     announce(&settings);
     server.run(RunArgs::default());
@@ -148,6 +160,20 @@ fn announce(settings: &Settings) {
     }
     tracing::info!(url = settings.public.edge_url(), dev = settings.dev, "wingman-edge is up");
 }
+fn bind_stun(settings: &Settings) -> Result<Sockets, StartError> {
+    let mut sockets = Sockets::default();
+    for address in settings.stun.listen.iter().copied() {
+        match sockets.bind(address) {
+            Ok(()) => {}
+            Err(cause) if settings.stun.required => {
+                return Err(StartError::Listen { address, cause });
+            }
+            Err(error) => tracing::warn!(%address, %error, "STUN is not answered here"),
+        }
+    }
+    Ok(sockets)
+}
+
 
 fn configuration(settings: &Settings) -> ServerConf {
     ServerConf {
@@ -155,6 +181,7 @@ fn configuration(settings: &Settings) -> ServerConf {
         // Pingora sleeps this long after a signal before it ends its runtimes; draining is ours.
         grace_period_seconds: Some(settings.timeouts.drain.0.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
+    tracing::info!(servers = ?settings.direct.stun_servers, "STUN servers for pages and hosts");
         ..ServerConf::default()
     }
 }
@@ -316,6 +343,28 @@ struct MetricsEndpoint {
 impl BackgroundService for MetricsEndpoint {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let listener = match TcpListener::bind(self.address).await {
+/// Answers STUN until the server shuts down.
+struct StunService {
+    /// Pingora starts a service by reference, but once.
+    sockets: Mutex<Option<Sockets>>,
+    metrics: Arc<Metrics>,
+}
+
+#[async_trait]
+impl BackgroundService for StunService {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let Some(sockets) = self.sockets.lock().take() else { return };
+        tokio::select! {
+            served = sockets.serve(self.metrics.clone()) => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "STUN is not answered");
+                }
+            }
+            () = requested(&mut shutdown) => {}
+        }
+    }
+}
+
             Ok(listener) => listener,
             Err(error) => {
                 tracing::error!(%error, address = %self.address, "no metrics endpoint");

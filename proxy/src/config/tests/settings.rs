@@ -24,6 +24,7 @@ fn dev_stays_on_loopback() {
         ("listen", "listen = [\"192.168.1.5:8080\"]"),
         ("listen", "listen = [\"[::ffff:10.0.0.1]:8080\"]"),
         ("tls.listen", "[tls]\nlisten = [\"0.0.0.0:443\"]\ncert = \"c\"\nkey = \"k\""),
+        ("stun.listen", "[stun]\nlisten = \"0.0.0.0:3478\""),
         ("metrics.listen", "[metrics]\nlisten = \"0.0.0.0:9090\""),
     ] {
         let problem = problem(&format!("dev = true\n{text}"));
@@ -40,6 +41,31 @@ fn dev_stays_on_loopback() {
     let layers = [file.layer(), Layer::flag("--dev", "dev", true)];
     let error = Config::load(layers).unwrap().settings().unwrap_err().to_string();
     assert!(error.contains("(from file "), "{error}");
+}
+
+#[test]
+fn stun_servers_that_are_told() {
+    let told = |text: &str| {
+        let mut settings = settings(text).unwrap();
+        settings.advertise_stun(Some(7));
+        settings.direct.stun_servers.join(" ")
+    };
+    assert_eq!(told("dev = true"), "stun:localhost:3478");
+    for (stun, servers) in [
+        ("", "stun:share.example:3478 stun:other.example:1"),
+        ("listen = \"off\"", "stun:other.example:1"),
+        ("listen = []", "stun:other.example:1"),
+        ("advertise = \"off\"", "stun:other.example:1"),
+        ("listen = \"0.0.0.0:0\"", "stun:share.example:7 stun:other.example:1"),
+        ("listen = \"0.0.0.0:5349\"", "stun:share.example:5349 stun:other.example:1"),
+        ("listen = \"off\"\nadvertise = \"a:1\"", "stun:a:1 stun:other.example:1"),
+    ] {
+        let text = format!("{}\n[stun]\n{stun}", least("stun_servers = \"other.example:1\""));
+        assert_eq!(told(&text), servers, "{stun}");
+    }
+    // A default may be taken; what somebody wrote may not.
+    assert!(!settings("dev = true").unwrap().stun.required);
+    assert!(settings("dev = true\n[stun]\nlisten = \"127.0.0.1:1\"").unwrap().stun.required);
 }
 
 #[test]
