@@ -13,6 +13,7 @@ mod rate;
 mod relay;
 mod server;
 mod steal;
+mod stun;
 
 pub use server::{StartError, run};
 
@@ -42,6 +43,7 @@ use crate::{
     pages::{ERROR_FIELD, Page, Pages, Problem},
     scripts::Scripts,
     session::{Found, Registry},
+    signaling::SignalingServer,
     telemetry::{LinkRefusal, Metrics},
     visitors::VisitorCookie,
 };
@@ -54,6 +56,8 @@ pub(crate) struct Gateway {
     pages: Pages,
     metrics: Arc<Metrics>,
     shutting_down: Arc<AtomicBool>,
+    signaling: Arc<SignalingServer>,
+    signaling_places: Places,
     scripts: Scripts,
     cookie: VisitorCookie,
     link_places: Places,
@@ -183,11 +187,7 @@ impl Gateway {
             Some(Ok(place)) => place,
             None => None,
         };
-        let mut switching = ResponseHeader::build(StatusCode::SWITCHING_PROTOCOLS, Some(4))?;
-        switching.insert_header(header::CONNECTION, "Upgrade")?;
-        switching.insert_header(header::UPGRADE, "websocket")?;
-        switching.insert_header(header::SEC_WEBSOCKET_ACCEPT, admission.accept)?;
-        switching.insert_header(header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL)?;
+        let switching = switching(admission.accept, Some(SUBPROTOCOL))?;
         let stream = steal::steal(session, switching).await?;
         self.links.spawn(stream, admission.grant, place);
         Ok(true)
@@ -256,6 +256,18 @@ impl Gateway {
         session.write_response_body(content, true).await?;
         Ok(true)
     }
+}
+
+/// The 101 of a WebSocket that ends here.
+fn switching(accept: String, protocol: Option<&str>) -> Result<ResponseHeader> {
+    let mut switching = ResponseHeader::build(StatusCode::SWITCHING_PROTOCOLS, Some(4))?;
+    switching.insert_header(header::CONNECTION, "Upgrade")?;
+    switching.insert_header(header::UPGRADE, "websocket")?;
+    switching.insert_header(header::SEC_WEBSOCKET_ACCEPT, accept)?;
+    if let Some(protocol) = protocol {
+        switching.insert_header(header::SEC_WEBSOCKET_PROTOCOL, protocol)?;
+    }
+    Ok(switching)
 }
 
 fn client_address(session: &Session) -> Option<IpAddr> {

@@ -3,6 +3,7 @@
 //! - [`gateway`]: Pingora, towards visitors; the only place with its types.
 //! - [`session`]: who shares under which name, over which link.
 //! - [`link`]: the edge's end of a link.
+//! - [`signaling`]: passes messages between pages and hosts, so that they find the direct path.
 //! - [`stun`]: tells pages and hosts their public addresses, by UDP.
 //! - [`names`], [`tokens`], [`certs`], [`forwarded`], [`fields`], [`cookies`], [`visitors`], [`pages`],
 //!   [`scripts`]: the pieces of HTTP and trust that need no I/O.
@@ -20,7 +21,8 @@ pub mod names;
 pub mod pages;
 pub mod scripts;
 pub mod session;
-pub mod telemetry;
+pub mod signaling;
 pub mod stun;
+pub mod telemetry;
 pub mod tokens;
 pub mod visitors;

@@ -137,6 +137,7 @@ impl LinkServer {
             }
         };
         let _held = self.metrics.links.hold();
+        session.peers().attach(link);
         self.follow(link, &session).await;
         self.registry.lost(&session, link);
     }
@@ -194,7 +195,9 @@ impl LinkServer {
                     tracing::info!(session = %session.name(), "session ended by its host");
                     self.registry.end(session, link);
                 }
-                Ok(HostToEdge::Signaling { .. }) => {}
+                Ok(HostToEdge::Signaling { peer, message }) => {
+                    session.peers().deliver(link, peer, &message);
+                }
                 Ok(HostToEdge::Open(_)) | Err(_) => {
                     link.close(CloseCode::Protocol, "unexpected control message");
                 }

@@ -26,7 +26,7 @@ use wingman_link::{Exchange, Link, LinkOpenError};
 use wingman_mux::OpenError;
 use wingman_wire::code::CloseCode;
 
-use crate::{names::SessionName, telemetry::Held};
+use crate::{names::SessionName, signaling::Peers, telemetry::Held};
 
 /// The hash of a resume key: what the edge keeps of it.
 #[derive(Clone, Copy)]
@@ -83,6 +83,7 @@ pub struct Session {
     host: watch::Sender<Host>,
     /// As its newest link wished.
     pages: ArcSwapOption<PageConfig>,
+    peers: Arc<Peers>,
     /// Counts it while it exists.
     _held: Held,
 }
@@ -113,6 +114,11 @@ impl Session {
     /// What the page script may do in its documents; `None`: it is not there at all.
     pub fn pages(&self) -> Option<Arc<PageConfig>> {
         self.pages.load_full()
+    }
+
+    /// Its signaling sockets.
+    pub fn peers(&self) -> &Arc<Peers> {
+        &self.peers
     }
 
     /// Whether a link is up.
@@ -205,6 +211,7 @@ impl Session {
         if let Host::Linked(link) = self.host.send_replace(Host::Ended) {
             link.close(CloseCode::Ended, "the session has ended");
         }
+        self.peers.end();
     }
 
     fn away_since(&self) -> Option<Instant> {

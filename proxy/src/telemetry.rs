@@ -4,6 +4,7 @@
 //! value comes from a closed enum and its counter is looked up when the struct is made, so that
 //! counting is an index and an atomic addition.
 
+mod direct;
 mod family;
 mod process;
 
@@ -12,6 +13,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
+pub use direct::{
+    DirectMetrics, SignalingDrop, SignalingEnd, SignalingRefusal, Speaker, Transport,
+};
 pub(crate) use family::labels;
 pub use family::{Count, Errors, Family, Family2, Held, Label, Level, Seconds};
 
@@ -141,10 +145,6 @@ labels! {
     }
 }
 
-/// All metrics of an edge.
-#[derive(Debug)]
-pub struct Metrics {
-    /// Sessions, with or without a link.
 labels! {
     /// What became of a datagram at the STUN sockets.
     pub enum StunOutcome {
@@ -185,6 +185,10 @@ labels! {
     }
 }
 
+/// All metrics of an edge.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Sessions, with or without a link.
     pub sessions: Level,
     /// Sessions opened.
     pub sessions_opened: Count,
@@ -220,14 +224,16 @@ labels! {
     pub content_bytes: Family2<Path, Content>,
     /// Problems met, by code and whose fault they are.
     pub errors: Errors,
-    registry: Registry,
-    process: Mutex<Process>,
-}
-
+    /// The direct path.
+    pub direct: DirectMetrics,
     /// Datagrams at the STUN sockets, by what became of them.
     pub stun_requests: Family<StunOutcome>,
     /// Documents, by what became of them with regard to the page script.
     pub injections: Family<Injected>,
+    registry: Registry,
+    process: Mutex<Process>,
+}
+
 impl Metrics {
     /// Makes and registers all of them, at zero.
     pub fn new() -> Self {
@@ -271,12 +277,7 @@ impl Metrics {
                 ["path", "direction"],
             ),
             errors: build.errors("errors_total", "Problems met by visitors and hosts"),
-            process: Mutex::new(Process::new(&build)),
-            registry: build.finish(),
-        }
-    }
-
-    /// Counts an exchange that ended. `whole` is `None` for upgraded connections, whose length says
+            direct: DirectMetrics::new(&build),
             stun_requests: build.family(
                 "stun_requests_total",
                 "Datagrams at the STUN sockets",
@@ -287,6 +288,12 @@ impl Metrics {
                 "Documents with regard to the page script",
                 "outcome",
             ),
+            process: Mutex::new(Process::new(&build)),
+            registry: build.finish(),
+        }
+    }
+
+    /// Counts an exchange that ended. `whole` is `None` for upgraded connections, whose length says
     /// nothing about anybody's speed.
     pub fn exchange_ended(&self, path: Path, outcome: Outcome, whole: Option<Duration>) {
         self.exchanges.get(path, outcome).add(1);

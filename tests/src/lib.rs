@@ -6,6 +6,7 @@
 //!   their handle, and a test that fails prints what they logged.
 //! - [`Origin`]: a listener that runs a script for each connection, so that a test decides what the
 //!   shared app sends and when. [`Share`] is all three together.
+//! - [`fake_host`]: a host that says what it is told, frame by frame.
 //! - [`Wire`]: one HTTP/1.1 connection, read message by message and written byte by byte; the visitor's
 //!   end ([`Edge::visit`]) and the origin's ([`OriginConnection`]) are the same type. [`h2`] and [`ws`]
 //!   connect visitors with other protocols.
@@ -17,6 +18,7 @@
 //! does is the premise of a test, not its subject.
 
 pub mod content;
+pub mod fake_host;
 pub mod h2;
 pub mod process;
 pub mod ws;

@@ -6,8 +6,6 @@
 
 #[path = "bad_input/admission.rs"]
 mod admission;
-#[path = "bad_input/fake_host.rs"]
-mod fake_host;
 #[path = "bad_input/heads.rs"]
 mod heads;
 #[path = "bad_input/limits.rs"]
@@ -28,3 +26,5 @@ mod streams;
 mod token_edge;
 #[path = "bad_input/visitors.rs"]
 mod visitors;
+
+use wingman_tests::fake_host;

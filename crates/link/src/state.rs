@@ -16,8 +16,11 @@ use wingman_wire::{code::CloseCode, frame::StreamId};
 
 use crate::{driver::Wakers, exchange::Exchange};
 
-/// Control messages that may wait for their reader; more is a peer that floods.
-const MAX_CONTROL: usize = 64;
+/// Control messages that may wait for their reader, and their bytes; more is a peer that floods. After a stall
+/// of the network a host gets at once what all its visitors have signaled meanwhile: the edge's budget for
+/// that (`proxy/src/signaling/peers.rs`) stays below.
+const MAX_CONTROL: usize = 4096;
+const MAX_CONTROL_BYTES: usize = 2 * 1024 * 1024;
 
 /// Why a carrier is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,6 +104,7 @@ pub(crate) struct State {
     pub(crate) closed: Option<Closed>,
     accepted: VecDeque<StreamId>,
     control: VecDeque<Bytes>,
+    control_bytes: usize,
     /// Tasks in [`Link::accept`], [`Link::control`] and [`Link::closed`].
     waiting: Vec<Waker>,
     round_trip: Option<Duration>,
@@ -127,7 +131,8 @@ impl State {
                     wake.extend(self.waiting.drain(..));
                 }
                 Event::Control(json) => {
-                    if self.control.len() >= MAX_CONTROL {
+                    self.control_bytes += json.len();
+                    if self.control.len() >= MAX_CONTROL || self.control_bytes > MAX_CONTROL_BYTES {
                         return Err(Closed::Flood);
                     }
                     self.control.push_back(json);
@@ -169,6 +174,7 @@ impl Link {
             closed: None,
             accepted: VecDeque::new(),
             control: VecDeque::new(),
+            control_bytes: 0,
             waiting: Vec::new(),
             round_trip: None,
             sent: 0,
@@ -219,6 +225,7 @@ impl Link {
         poll_fn(|context| {
             let mut state = self.0.lock();
             if let Some(json) = state.control.pop_front() {
+                state.control_bytes -= json.len();
                 return Poll::Ready(Some(json));
             }
             if state.closed.is_some() {

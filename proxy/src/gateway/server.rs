@@ -34,6 +34,7 @@ use super::{
     Gateway,
     door::{Door, Front},
     rate::RequestRate,
+    stun::{self, StunService},
 };
 use crate::{
     certs::{CertError, Certificates},
@@ -42,7 +43,7 @@ use crate::{
     pages::Pages,
     scripts::Scripts,
     session::{Registry, RegistryLimits},
-    stun::Sockets,
+    signaling::{SignalingServer, SocketLimits},
     telemetry::{Metrics, SessionEnd},
     visitors::VisitorCookie,
 };
@@ -82,7 +83,7 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]; once it serves it does not fail.
 pub fn run(mut settings: Settings) -> Result<(), StartError> {
-    let stun = bind_stun(&settings)?;
+    let stun = stun::bind(&settings)?;
     settings.advertise_stun(stun.port());
     let settings = Arc::new(settings);
     let addresses = settings.tls.iter().flat_map(|tls| &tls.listen).chain(&settings.listen);
@@ -117,6 +118,14 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
         sessions: sessions.clone(),
         metrics: metrics.clone(),
         shutting_down: shutting_down.clone(),
+        signaling: Arc::new(SignalingServer::new(
+            SocketLimits {
+                heartbeat: settings.timeouts.signaling_heartbeat.0,
+                lifetime: settings.timeouts.signaling_lifetime.0,
+            },
+            metrics.clone(),
+        )),
+        signaling_places: Places::new(settings.limits.signaling_per_address.on()),
         scripts: Scripts::new(),
         cookie: VisitorCookie::of(settings.public.scheme),
         link_places: Places::new(settings.limits.links_per_address.on()),
@@ -141,10 +150,7 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
         ));
     }
     if !stun.is_empty() {
-        server.add_service(background_service(
-            "stun",
-            StunService { sockets: Mutex::new(Some(stun)), metrics },
-        ));
+        server.add_service(background_service("stun", StunService::new(stun, metrics)));
     }
     announce(&settings);
     server.run(RunArgs::default());
@@ -158,22 +164,9 @@ fn announce(settings: &Settings) {
     for address in settings.tls.iter().flat_map(|tls| &tls.listen) {
         tracing::info!(%address, "listening for HTTPS");
     }
+    tracing::info!(servers = ?settings.direct.stun_servers, "STUN servers for pages and hosts");
     tracing::info!(url = settings.public.edge_url(), dev = settings.dev, "wingman-edge is up");
 }
-fn bind_stun(settings: &Settings) -> Result<Sockets, StartError> {
-    let mut sockets = Sockets::default();
-    for address in settings.stun.listen.iter().copied() {
-        match sockets.bind(address) {
-            Ok(()) => {}
-            Err(cause) if settings.stun.required => {
-                return Err(StartError::Listen { address, cause });
-            }
-            Err(error) => tracing::warn!(%address, %error, "STUN is not answered here"),
-        }
-    }
-    Ok(sockets)
-}
-
 
 fn configuration(settings: &Settings) -> ServerConf {
     ServerConf {
@@ -181,7 +174,6 @@ fn configuration(settings: &Settings) -> ServerConf {
         // Pingora sleeps this long after a signal before it ends its runtimes; draining is ours.
         grace_period_seconds: Some(settings.timeouts.drain.0.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
-    tracing::info!(servers = ?settings.direct.stun_servers, "STUN servers for pages and hosts");
         ..ServerConf::default()
     }
 }
@@ -303,7 +295,7 @@ async fn ignore_hangups() -> std::io::Result<()> {
 }
 
 /// Waits until the server shuts down.
-async fn requested(shutdown: &mut ShutdownWatch) {
+pub(super) async fn requested(shutdown: &mut ShutdownWatch) {
     // An error means that the server is gone.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
@@ -317,6 +309,7 @@ impl Housekeeping {
         while self.metrics.exchanges_in_flight.value() > 0 && Instant::now() < deadline {
             sleep(Duration::from_millis(20)).await;
         }
+        self.sessions.close_signaling();
         for link in self.sessions.links() {
             link.close(CloseCode::Restarting, "the edge restarts");
         }
@@ -343,28 +336,6 @@ struct MetricsEndpoint {
 impl BackgroundService for MetricsEndpoint {
     async fn start(&self, mut shutdown: ShutdownWatch) {
         let listener = match TcpListener::bind(self.address).await {
-/// Answers STUN until the server shuts down.
-struct StunService {
-    /// Pingora starts a service by reference, but once.
-    sockets: Mutex<Option<Sockets>>,
-    metrics: Arc<Metrics>,
-}
-
-#[async_trait]
-impl BackgroundService for StunService {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
-        let Some(sockets) = self.sockets.lock().take() else { return };
-        tokio::select! {
-            served = sockets.serve(self.metrics.clone()) => {
-                if let Err(error) = served {
-                    tracing::error!(%error, "STUN is not answered");
-                }
-            }
-            () = requested(&mut shutdown) => {}
-        }
-    }
-}
-
             Ok(listener) => listener,
             Err(error) => {
                 tracing::error!(%error, address = %self.address, "no metrics endpoint");

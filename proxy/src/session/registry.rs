@@ -17,6 +17,7 @@ use wingman_wire::control::RefusedReason;
 use super::{Host, PageConfig, ResumeProof, Session, ended::Ended};
 use crate::{
     names::SessionName,
+    signaling::Peers,
     telemetry::{LinkStart, Metrics, SessionEnd},
     tokens::Grant,
 };
@@ -147,6 +148,7 @@ impl Registry {
             token: claim.grant.id.clone(),
             host: watch::Sender::new(Host::Linked(link.clone())),
             pages: claim.pages.clone().into(),
+            peers: Arc::new(Peers::new(name, self.metrics.clone())),
             _held: self.metrics.sessions.hold(),
         });
         sessions.insert(name, session.clone());
@@ -159,6 +161,7 @@ impl Registry {
     /// The link is over: its session waits for the next one.
     pub fn lost(&self, session: &Session, link: &Link) {
         session.detach(link);
+        session.peers.detach(link);
     }
 
     /// The host said that it is done: the name is free, who waits is answered.
@@ -192,6 +195,11 @@ impl Registry {
         let expired = before - sessions.len();
         self.metrics.sessions_closed.get(SessionEnd::Expired).add(expired as u64);
         expired
+    }
+
+    /// Closes every signaling socket: pages come again.
+    pub fn close_signaling(&self) {
+        self.sessions.read().values().for_each(|session| session.peers.close());
     }
 
     /// Every link that is up.

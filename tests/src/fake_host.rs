@@ -9,23 +9,25 @@ use tokio_tungstenite::{
         Error, Message, client::IntoClientRequest, handshake::client::Request, protocol::CloseFrame,
     },
 };
-use wingman_tests::soon;
 use wingman_wire::{
     LINK_PATH, SUBPROTOCOL,
-    control::{self, EdgeToHost, HostToEdge, Open},
+    control::{self, EdgeToHost, HostToEdge, Open, Pages},
     frame::{Flags, Frame, StreamId},
     head::{ResponseHead, put_field},
 };
 
+use crate::time::soon;
+
 /// A link of ours to an edge.
-pub(crate) struct FakeHost {
+#[derive(Debug)]
+pub struct FakeHost {
     socket: WebSocketStream<TcpStream>,
     /// Frames of the message that is being read.
     unread: Bytes,
 }
 
 /// The handshake of a good host, to be spoilt.
-pub(crate) fn handshake(port: u16) -> Request {
+pub fn handshake(port: u16) -> Request {
     let url = format!("ws://localhost:{port}{LINK_PATH}");
     let mut request = url.into_client_request().expect("a URL");
     request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().expect("a value"));
@@ -33,14 +35,17 @@ pub(crate) fn handshake(port: u16) -> Request {
 }
 
 /// Connects with this handshake.
-pub(crate) async fn connect(port: u16, request: Request) -> Result<FakeHost, Error> {
+///
+/// # Errors
+/// The edge refuses it.
+pub async fn connect(port: u16, request: Request) -> Result<FakeHost, Error> {
     let stream = soon(TcpStream::connect(("127.0.0.1", port))).await.expect("the edge listens");
     let (socket, _) = soon(client_async(request, stream)).await?;
     Ok(FakeHost { socket, unread: Bytes::new() })
 }
 
-/// A good open message. For the same name it is the same host: the session is resumed.
-pub(crate) fn open(name: Option<&str>) -> Open {
+/// A good open message of a session without pages. For the same name it is the same host: the session is resumed.
+pub fn open(name: Option<&str>) -> Open {
     Open {
         name: name.map(str::to_owned),
         resume_key: format!("{:=>32}", name.unwrap_or_default()),
@@ -50,9 +55,44 @@ pub(crate) fn open(name: Option<&str>) -> Open {
     }
 }
 
+/// The same with pages that may connect.
+pub fn open_with_pages(name: &str) -> Open {
+    let pages = Pages {
+        direct: true,
+        badge: true,
+        timeout_ms: 10_000,
+        relay_only_paths: Vec::new(),
+        stun_servers: Vec::new(),
+    };
+    Open { pages: Some(pages), ..open(Some(name)) }
+}
+
 impl FakeHost {
+    /// Connects and opens a session whose pages may connect.
+    pub async fn start_with_pages(port: u16, name: &str) -> Self {
+        let mut host = connect(port, handshake(port)).await.expect("a link");
+        match host.claim(open_with_pages(name)).await {
+            EdgeToHost::Opened { session, .. } => assert_eq!(session, name),
+            other => panic!("{other:?}"),
+        }
+        host
+    }
+
+    /// The next control message, requests and all else passed over.
+    pub async fn told(&mut self) -> EdgeToHost {
+        loop {
+            match self.next().await {
+                Ok(Frame::Control(json)) => {
+                    return control::decode(&json).expect("a control message");
+                }
+                Ok(_) => {}
+                Err(code) => panic!("closed with {code} before a control message"),
+            }
+        }
+    }
+
     /// Connects and opens a session; anybody may on an edge in development mode.
-    pub(crate) async fn start(port: u16, name: &str) -> Self {
+    pub async fn start(port: u16, name: &str) -> Self {
         let mut host = connect(port, handshake(port)).await.expect("a link");
         match host.claim(open(Some(name))).await {
             EdgeToHost::Opened { session, .. } => assert_eq!(session, name),
@@ -62,7 +102,7 @@ impl FakeHost {
     }
 
     /// Asks for a session and takes the answer.
-    pub(crate) async fn claim(&mut self, open: Open) -> EdgeToHost {
+    pub async fn claim(&mut self, open: Open) -> EdgeToHost {
         self.control(&HostToEdge::Open(open)).await;
         loop {
             if let Frame::Control(json) = self.next().await.expect("an answer") {
@@ -71,25 +111,32 @@ impl FakeHost {
         }
     }
 
-    pub(crate) async fn control(&mut self, message: &HostToEdge) {
+    /// Sends a control message.
+    pub async fn control(&mut self, message: &HostToEdge) {
         let json = control::encode(message).expect("is small");
         self.send([Frame::Control(json.into())]).await;
     }
 
     /// Sends frames as one message.
-    pub(crate) async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
+    pub async fn send(&mut self, frames: impl IntoIterator<Item = Frame>) {
         let mut out = BytesMut::new();
         frames.into_iter().for_each(|frame| frame.put(&mut out));
         self.raw(Message::Binary(out.freeze())).await.expect("the edge takes it");
     }
 
-    /// Sends any message; an error when the edge is gone.
-    pub(crate) async fn raw(&mut self, message: Message) -> Result<(), Error> {
+    /// Sends any message.
+    ///
+    /// # Errors
+    /// The edge is gone.
+    pub async fn raw(&mut self, message: Message) -> Result<(), Error> {
         soon(self.socket.send(message)).await
     }
 
-    /// The next frame, pings answered; `Err` with the close code when the link is over.
-    pub(crate) async fn next(&mut self) -> Result<Frame, u16> {
+    /// The next frame, pings answered.
+    ///
+    /// # Errors
+    /// The close code, when the link is over.
+    pub async fn next(&mut self) -> Result<Frame, u16> {
         loop {
             if let Some(frame) = Frame::take(&mut self.unread).expect("the edge sends good frames")
             {
@@ -109,7 +156,7 @@ impl FakeHost {
     }
 
     /// The next request: its stream.
-    pub(crate) async fn request(&mut self) -> StreamId {
+    pub async fn request(&mut self) -> StreamId {
         loop {
             match self.next().await {
                 Ok(Frame::Open { stream, .. }) => return stream,
@@ -120,7 +167,7 @@ impl FakeHost {
     }
 
     /// Waits for the end of the link: its close code, 0 without one.
-    pub(crate) async fn closed(&mut self) -> u16 {
+    pub async fn closed(&mut self) -> u16 {
         soon(async {
             loop {
                 if let Err(code) = self.next().await {
@@ -137,10 +184,10 @@ fn code(frame: Option<CloseFrame>) -> u16 {
 }
 
 /// The peer broke the protocol.
-pub(crate) const PROTOCOL: u16 = wingman_wire::code::CloseCode::Protocol.to_wire();
+pub const PROTOCOL: u16 = wingman_wire::code::CloseCode::Protocol.to_wire();
 
 /// An encoded response head.
-pub(crate) fn head(status: u16, fields: &[(&str, &str)]) -> Bytes {
+pub fn head(status: u16, fields: &[(&str, &str)]) -> Bytes {
     let mut out = BytesMut::new();
     ResponseHead::put(&mut out, status);
     for (name, value) in fields {
@@ -150,16 +197,16 @@ pub(crate) fn head(status: u16, fields: &[(&str, &str)]) -> Bytes {
 }
 
 /// A HEAD frame.
-pub(crate) fn head_frame(stream: StreamId, flags: u8, head: Bytes) -> Frame {
+pub fn head_frame(stream: StreamId, flags: u8, head: Bytes) -> Frame {
     Frame::Head { stream, flags: Flags(flags), head }
 }
 
 /// A DATA frame.
-pub(crate) fn data(stream: StreamId, content: &[u8]) -> Frame {
+pub fn data(stream: StreamId, content: &[u8]) -> Frame {
     Frame::Data { stream, content: Bytes::copy_from_slice(content) }
 }
 
 /// A FINISH frame without trailers.
-pub(crate) fn finish(stream: StreamId, total: u64) -> Frame {
+pub fn finish(stream: StreamId, total: u64) -> Frame {
     Frame::Finish { stream, total, trailers: Bytes::new() }
 }

@@ -1,0 +1,5 @@
+//! Signaling at the edge, with a host and pages that say what the test tells them: what is passed on, who is
+//! let in, what is bounded, and what else is at `/_wingman/`.
+
+mod page;
+mod passing;
