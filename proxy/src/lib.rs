@@ -4,6 +4,7 @@
 //! - [`session`]: who shares under which name, over which link.
 //! - [`link`]: the edge's end of a link.
 //! - [`signaling`]: passes messages between pages and hosts, so that they find the direct path.
+//! - [`inject`]: puts the page script into documents.
 //! - [`stun`]: tells pages and hosts their public addresses, by UDP.
 //! - [`names`], [`tokens`], [`certs`], [`forwarded`], [`fields`], [`cookies`], [`visitors`], [`pages`],
 //!   [`scripts`]: the pieces of HTTP and trust that need no I/O.
@@ -16,6 +17,7 @@ pub mod cookies;
 pub mod fields;
 pub mod forwarded;
 pub mod gateway;
+pub mod inject;
 pub mod link;
 pub mod names;
 pub mod pages;

@@ -166,8 +166,6 @@ fn run(options: &EdgeOptions, directory: &TempDir, ports: Ports) -> Program {
         command.current_dir(directory.path()).arg("--dev");
         command.args(["--listen", &format!("127.0.0.1:{}", ports.http)]);
         command.args(["--metrics", &format!("127.0.0.1:{}", ports.metrics)]);
-        // Each edge of a test has its own.
-        command.args(["--stun", "127.0.0.1:0"]);
         let mut set = |key: &str, value: &str| {
             let variable = key.to_uppercase().replace('.', "__");
             command.env(format!("WINGMAN_EDGE_{variable}"), value);
@@ -177,6 +175,8 @@ fn run(options: &EdgeOptions, directory: &TempDir, ports: Ports) -> Program {
             set("tls.cert", &directory.path().join("cert.pem").to_string_lossy());
             set("tls.key", &directory.path().join("key.pem").to_string_lossy());
         }
+        // Each edge of a test has its own port, whatever else runs here.
+        set("stun.listen", "127.0.0.1:0");
         for (key, value) in &options.settings {
             set(key, value);
         }

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     fields::{self, RequestRules},
     forwarded::Visitor,
+    inject::Injection,
     pages::Problem,
     session::{Session, Unavailable},
     telemetry::{Content, Outcome, Path},
@@ -43,6 +44,9 @@ impl Gateway {
         self.metrics.exchange_ended(Path::Relay, outcome, whole);
         if let Some(head_at) = report.head_at {
             self.metrics.exchange_head.observe(head_at - began);
+        }
+        if let Some(outcome) = report.document {
+            self.metrics.injections.get(outcome).add(1);
         }
         let bytes = |content| self.metrics.content_bytes.get(Path::Relay, content);
         bytes(Content::Request).add(report.uploaded);
@@ -94,6 +98,8 @@ impl Gateway {
         let is_new = known.is_none() && session.pages().is_some() && is_document(&request.headers);
         let id = known.or_else(|| is_new.then(VisitorCookie::mint));
         let new_visitor = id.filter(|_| is_new).map(|id| self.cookie.set(id));
+        let pages = session.pages().filter(|_| self.settings.inject);
+        let injection = Injection::of(pages, &request.headers, scheme);
         let asked = Asked {
             version: request.version,
             is_head: request.method == Method::HEAD,
@@ -101,6 +107,7 @@ impl Gateway {
             base_domain: self.settings.public.base_domain.as_str(),
             cookie: self.cookie,
             new_visitor: new_visitor.as_ref(),
+            injection: &injection,
         };
         let max_content = limits.content_bytes.on().map(|bytes| bytes.0);
         if let (Some(length), Some(max)) = (rules.content_length, max_content)
@@ -115,8 +122,9 @@ impl Gateway {
         let authority = head::authority(request).as_bytes().to_vec();
         let target = head::target(request).ok_or(End::Answer(Problem::BadRequest))?;
         let browser = Browser { cookie: self.cookie, id };
-        let encoded =
-            head::encode_request(request, target, &authority, &visitor, browser, &mut rules);
+        let encoded = head::encode_request(
+            request, target, &authority, &visitor, browser, &injection, &mut rules,
+        );
         let waits = rules.expects_continue;
         if encoded.len() as u64 > limits.head_bytes.0 {
             return Err(End::Answer(Problem::HeadTooLarge));

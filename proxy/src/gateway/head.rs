@@ -13,6 +13,8 @@ use crate::{
     cookies,
     fields::{RequestRules, ResponseError, ResponseRules},
     forwarded::Visitor,
+    inject::{FieldEdit, HeadEdits, Injection, Rewriter, Verdict},
+    telemetry::Injected,
     visitors::VisitorCookie,
 };
 
@@ -60,6 +62,7 @@ pub(super) fn encode_request(
     authority: &[u8],
     visitor: &Visitor,
     browser: Browser,
+    injection: &Injection,
     rules: &mut RequestRules<'_>,
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(1024);
@@ -78,7 +81,15 @@ pub(super) fn encode_request(
             }
             continue;
         }
-        head::put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+        match injection.request_field(name, value.as_bytes()) {
+            FieldEdit::Keep => {
+                head::put_field(&mut out, name.as_str().as_bytes(), value.as_bytes());
+            }
+            FieldEdit::Replace(value) => {
+                head::put_field(&mut out, name.as_str().as_bytes(), &value);
+            }
+            FieldEdit::Drop => {}
+        }
     }
     // All other `Wingman-*` of visitors were dropped above.
     if let Some(id) = request_id(request) {
@@ -117,6 +128,18 @@ pub(super) struct Response {
     pub(super) header: Box<ResponseHeader>,
     /// Its content has a known length, which Pingora does not flush before it is complete.
     pub(super) has_length: bool,
+    /// What happens to its content.
+    pub(super) document: Document,
+}
+
+/// What happens to content with regard to the page script.
+pub(super) enum Document {
+    /// Nothing; it was not a document's.
+    None,
+    /// Nothing, and this counts.
+    Left(Injected),
+    /// It passes through here.
+    Changed(Rewriter),
 }
 
 /// What the response is an answer to.
@@ -129,6 +152,7 @@ pub(super) struct Asked<'a> {
     pub(super) cookie: VisitorCookie,
     /// The `Set-Cookie` line for a browser that has no id yet.
     pub(super) new_visitor: Option<&'a HeaderValue>,
+    pub(super) injection: &'a Injection,
 }
 
 /// Decodes and cleans a response head of the host.
@@ -177,7 +201,12 @@ pub(super) fn decode_response(
     {
         set_visitor(&mut header, line).map_err(|_| BadHead::Field)?;
     }
-    let has_length = rules.content_length.is_some();
+    let document = if interim || status == 101 {
+        Document::None
+    } else {
+        prepare(&mut header, asked).map_err(|_| BadHead::Field)?
+    };
+    let has_length = header.headers.contains_key(header::CONTENT_LENGTH);
     let has_content = !interim && !asked.is_head && !matches!(status, 101 | 204 | 304);
     if has_content && !has_length && asked.version == Version::HTTP_11 {
         header.insert_header(header::TRANSFER_ENCODING, "chunked").map_err(|_| BadHead::Field)?;
@@ -185,7 +214,26 @@ pub(super) fn decode_response(
     if status == 101 {
         header.insert_header(header::CONNECTION, "Upgrade").map_err(|_| BadHead::Field)?;
     }
-    Ok(Response { header: Box::new(header), has_length: has_content && has_length })
+    Ok(Response { header: Box::new(header), has_length: has_content && has_length, document })
+}
+
+/// Makes a final head that of the document with our script, if it becomes one.
+fn prepare(header: &mut ResponseHeader, asked: Asked<'_>) -> pingora::Result<Document> {
+    let (edits, document) =
+        match asked.injection.response(header.status, &header.headers, asked.is_head) {
+            Verdict::Ignore => return Ok(Document::None),
+            Verdict::Leave(reason) => return Ok(Document::Left(reason)),
+            Verdict::Head(edits) => (edits, Document::None),
+            Verdict::Document(edits, rewriter) => (edits, Document::Changed(rewriter)),
+        };
+    let HeadEdits { remove, append } = edits;
+    for name in &remove {
+        header.remove_header(name);
+    }
+    for (name, value) in append {
+        header.append_header(name, value)?;
+    }
+    Ok(document)
 }
 
 /// Gives a browser its id, and keeps caches on the way from giving the same to others: unlike browsers,

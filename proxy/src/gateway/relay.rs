@@ -13,8 +13,11 @@ use wingman_link::{Exchange, LinkSendError};
 use wingman_mux::{Incoming, SendError};
 use wingman_wire::{code::ResetCode, head::FieldLines};
 
-use super::head::{self, Asked, BadHead};
-use crate::telemetry::{Held, Level};
+use super::head::{self, Asked, BadHead, Document};
+use crate::{
+    inject::Rewriter,
+    telemetry::{Held, Injected, Level},
+};
 
 /// Content gathered into one write.
 const BATCH: usize = 64 * 1024;
@@ -64,6 +67,8 @@ pub(super) struct Report {
     pub(super) downloaded: u64,
     /// A WebSocket.
     pub(super) upgraded: bool,
+    /// A document, and what became of it with regard to the page script.
+    pub(super) document: Option<Injected>,
 }
 
 /// How to relay.
@@ -123,7 +128,18 @@ pub(super) async fn run(
         Upload::Reading
     };
     let download = Download::Head;
-    Relay { session, exchange, rules, report, upload, download, upgrades, held: None }.run().await
+    let mut relay = Relay {
+        session,
+        exchange,
+        rules,
+        report,
+        upload,
+        download,
+        upgrades,
+        held: None,
+        rewriter: None,
+    };
+    relay.run().await
 }
 
 struct Relay<'a, 'b> {
@@ -136,6 +152,8 @@ struct Relay<'a, 'b> {
     upgrades: &'a Level,
     /// Counts this one while it is upgraded.
     held: Option<Held>,
+    /// Puts the page script into a document, until it is there.
+    rewriter: Option<Rewriter>,
 }
 
 impl Relay<'_, '_> {
@@ -233,6 +251,9 @@ impl Relay<'_, '_> {
         let mut tasks = Vec::with_capacity(items.len() + 1);
         let mut failure = None;
         for item in items.drain(..) {
+            if let Some(last) = self.end_document(&item) {
+                tasks.push(HttpTask::Body(Some(last), false));
+            }
             match self.task(item) {
                 Ok(Some(task)) => tasks.push(task),
                 Ok(None) => {}
@@ -278,6 +299,11 @@ impl Relay<'_, '_> {
                     if matches!(self.upload, Upload::Held) {
                         self.finish_upload();
                     }
+                    match response.document {
+                        Document::None => {}
+                        Document::Left(reason) => self.report.document = Some(reason),
+                        Document::Changed(rewriter) => self.rewriter = Some(rewriter),
+                    }
                     let http1 = !self.session.as_mut().is_http2();
                     self.download = Download::Content { by_length: http1 && response.has_length };
                 }
@@ -285,6 +311,10 @@ impl Relay<'_, '_> {
             }
             Incoming::Data(content) => {
                 self.report.downloaded += content.len() as u64;
+                let content = self.rewrite(content);
+                if content.is_empty() {
+                    return Ok(None);
+                }
                 Some(match self.download {
                     Download::Upgraded => HttpTask::UpgradedBody(Some(content), false),
                     _ => HttpTask::Body(Some(content), false),
@@ -301,6 +331,29 @@ impl Relay<'_, '_> {
             }
             Incoming::Reset(code) => return Err(Failure::Reset(code)),
         })
+    }
+
+    fn rewrite(&mut self, content: Bytes) -> Bytes {
+        let Some(rewriter) = &mut self.rewriter else { return content };
+        let content = rewriter.write(content);
+        if let Some(outcome) = rewriter.outcome() {
+            self.report.document = Some(outcome);
+            self.rewriter = None;
+        }
+        content
+    }
+
+    /// What a document held back, if this is its last item.
+    fn end_document(&mut self, item: &Incoming) -> Option<Bytes> {
+        let whole = match item {
+            Incoming::Finish { .. } => true,
+            Incoming::Reset(_) => false,
+            Incoming::Head { .. } | Incoming::Data(_) => return None,
+        };
+        let mut rewriter = self.rewriter.take()?;
+        let last = rewriter.end(whole);
+        self.report.document = rewriter.outcome();
+        (!last.is_empty()).then_some(last)
     }
 
     /// Writes to the visitor and flushes.
