@@ -5,13 +5,15 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::{signal, sync::watch};
 use tracing_subscriber::EnvFilter;
 use wingman_mux::HeartbeatConfig;
+use wingman_wire::control::Pages;
 
 use crate::{
     cli::Cli,
-    config::{Config, Environment, Loaded, OriginProtocol},
+    config::{Config, Environment, Loaded, LogLevel, OriginProtocol},
     exchange::{Runner, Service},
     link::{self, Backoff, EdgeAddress, Identity, Settings, Trust},
     origin::{Client, Options, Protocol},
+    peer::{self, Certificate, Peers},
     status::{self, Event, Failure, Reporter, Terminal},
 };
 
@@ -54,6 +56,7 @@ async fn share(
     let identity = identity(loaded, environment, &target)?;
     let service = Service::new(client, config.host_header.clone());
     let runner = Arc::new(Runner::new(service, target.clone(), reporter.clone()));
+    let peers = peers(loaded, environment, &runner, reporter);
     let settings = Settings {
         edge: EdgeAddress {
             url: config.edge.to_string(),
@@ -71,6 +74,8 @@ async fn share(
         backoff: Backoff { initial: config.reconnect.initial, cap: config.reconnect.cap },
         exit_on_disconnect: config.exit_on_disconnect,
         target,
+        pages: pages(config, peers.is_some()),
+        peers,
     };
     let (stop, stopped) = watch::channel(false);
     let keep = link::keep(settings, runner, reporter.clone(), stopped);
@@ -85,6 +90,60 @@ async fn share(
         ended = keep => ended,
         () = interrupted() => Ok(()),
     }
+}
+
+/// What pages may do; `None`: documents stay as they are.
+fn pages(config: &Config, direct: bool) -> Option<Pages> {
+    let pages = Pages {
+        direct,
+        badge: config.badge,
+        timeout_ms: config.p2p_timeout_ms,
+        relay_only_paths: config.relay_only_paths.iter().map(ToString::to_string).collect(),
+        stun_servers: config.stun_servers.iter().map(ToString::to_string).collect(),
+    };
+    (config.inject && (direct || config.badge)).then_some(pages)
+}
+
+/// Where pages connect directly. A machine where that cannot be shares by the relay all the same.
+fn peers(
+    loaded: &Loaded,
+    environment: &Environment,
+    runner: &Arc<Runner>,
+    reporter: &Reporter,
+) -> Option<Peers> {
+    let config = &loaded.config;
+    if !config.p2p_enabled || !config.inject {
+        return None;
+    }
+    let warn = |doing: &str, error: &dyn std::error::Error| {
+        reporter.report(Event::Warning { message: format!("{doing}: {error}") });
+    };
+    let kept = match state_directory(environment) {
+        Some(directory) => Certificate::load(&directory),
+        None => Certificate::fresh(),
+    };
+    let certificate = kept.or_else(|error| {
+        warn("The certificate of the direct path is a new one", &error);
+        Certificate::fresh()
+    });
+    let certificate = match certificate {
+        Ok(certificate) => certificate,
+        Err(error) => {
+            warn("All visitors go by the relay", &error);
+            return None;
+        }
+    };
+    let settings = peer::Settings {
+        certificate,
+        loopback: config.edge.is_loopback(),
+        stun_servers: config.stun_servers.iter().map(ToString::to_string).collect(),
+        max_peers: config.limits.peers as usize,
+        max_peers_of_visitor: config.limits.peers_per_visitor as usize,
+        max_exchanges: config.limits.exchanges_per_peer,
+    };
+    Peers::start(settings, runner.clone(), reporter.clone())
+        .inspect_err(|error| warn("All visitors go by the relay: no UDP", error))
+        .ok()
 }
 
 fn client<B>(loaded: &Loaded) -> Result<Client<B>, Failure>
@@ -141,10 +200,19 @@ fn start_log(config: &Config, reporter: &Reporter) {
     let writer = reporter.log_writer();
     // A second subscriber exists only in tests that run the app twice.
     let _ = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(config.log_level.as_str()))
+        .with_env_filter(EnvFilter::new(log_directives(config.log_level)))
         .with_writer(move || writer.clone())
         .with_target(false)
         .try_init();
+}
+
+/// The WebRTC crates log the addresses of visitors, and as errors what is every day's business: a page that is gone.
+fn log_directives(level: LogLevel) -> String {
+    let level = level.as_str();
+    match level {
+        "debug" | "trace" => level.to_owned(),
+        _ => format!("{level},webrtc=off,rtc=off"),
+    }
 }
 
 /// Ctrl-C, or the signal by which a supervisor ends a process.

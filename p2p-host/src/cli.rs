@@ -60,6 +60,24 @@ pub struct Cli {
     #[arg(long, value_name = "origin|preserve|VALUE")]
     pub host_header: Option<String>,
 
+    /// Never connect browsers directly to this machine
+    ///
+    /// Otherwise pages find the shortest way here (WebRTC) and go by the edge only until they have.
+    #[arg(long)]
+    pub relay_only: bool,
+
+    /// Requests whose path begins so never go directly; may be given again
+    #[arg(long, value_name = "PREFIX")]
+    pub relay_only_path: Vec<String>,
+
+    /// Do not show in pages by which path they are connected
+    #[arg(long)]
+    pub no_badge: bool,
+
+    /// Leave documents as they are: no badge, and nothing goes directly
+    #[arg(long)]
+    pub no_inject: bool,
+
     /// Accept any certificate of an https:// app
     #[arg(long)]
     pub insecure: bool,
@@ -107,10 +125,17 @@ impl Cli {
         ];
         let protocol = self.origin_protocol.and_then(|protocol| Value::serialize(protocol).ok());
         let level = self.log_level.map(|level| Value::from(level.as_str()));
-        let values = [("origin_protocol", protocol), ("log_level", level)];
+        let paths = self.relay_only_path.iter().map(|path| Value::from(path.as_str()));
+        let paths: Vec<Value> = paths.collect();
+        let paths = (!paths.is_empty()).then(|| Value::from(paths));
+        let values =
+            [("origin_protocol", protocol), ("log_level", level), ("relay_only_paths", paths)];
         // A flag that is absent says nothing; it does not say `false`.
         let switches = [
             ("json", self.json.then_some(true)),
+            ("p2p_enabled", self.relay_only.then_some(false)),
+            ("badge", self.no_badge.then_some(false)),
+            ("inject", self.no_inject.then_some(false)),
             ("insecure", self.insecure.then_some(true)),
             ("qr", self.no_qr.then_some(false)),
             ("log_query", self.log_query.then_some(true)),

@@ -7,6 +7,7 @@ mod edge;
 mod error;
 mod layer;
 mod options;
+mod pages;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub use edge::{EdgeUrl, UrlError};
 pub use error::{ConfigError, Place};
 use layer::Layer;
 pub use options::{LogLevel, OriginProtocol};
+pub use pages::{PathPrefix, PathPrefixError, StunServer, StunServerError};
 pub use token::{Token, TokenError};
 
 use crate::{cli::Cli, exchange::HostHeader, origin::Target};
@@ -57,6 +59,18 @@ pub struct Config {
     pub log_query: bool,
     /// Exit when the link is lost, instead of reconnecting.
     pub exit_on_disconnect: bool,
+    /// Pages may connect directly to this machine.
+    pub p2p_enabled: bool,
+    /// How long a page tries to, in milliseconds, before it stays on the relay for a while.
+    pub p2p_timeout_ms: u32,
+    /// STUN servers, besides the edge's, that pages and this host ask for their public addresses.
+    pub stun_servers: Vec<StunServer>,
+    /// Requests whose path begins so never go directly.
+    pub relay_only_paths: Vec<PathPrefix>,
+    /// Pages show by which path they are connected.
+    pub badge: bool,
+    /// Documents get the script that makes pages connect directly, and shows the badge.
+    pub inject: bool,
     /// Proof of life on the link, both ways.
     pub heartbeat: Heartbeat,
     /// The pause before a new link.
@@ -109,6 +123,12 @@ pub struct OriginTimeouts {
 pub struct Limits {
     /// Exchanges at once; the edge refuses more.
     pub exchanges: u32,
+    /// Pages that are connected directly at once.
+    pub peers: u32,
+    /// Of them, pages of one visitor.
+    pub peers_per_visitor: u32,
+    /// Exchanges of one directly connected page at once.
+    pub exchanges_per_peer: u32,
 }
 
 /// A configuration that holds together.
@@ -130,7 +150,7 @@ pub struct Loaded {
 /// the real one.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// Variables with the prefix `WINGMAN_`, and `HOME`, `XDG_CONFIG_HOME` and `XDG_STATE_HOME`.
+    /// Variables with the prefix `WINGMAN_`, those that the edge has too (`P2P_ENABLED`), and `HOME`, `XDG_CONFIG_HOME` and `XDG_STATE_HOME`.
     pub variables: std::collections::BTreeMap<String, String>,
 }
 
@@ -151,6 +171,12 @@ impl Default for Config {
             log_level: LogLevel::Warn,
             log_query: false,
             exit_on_disconnect: false,
+            p2p_enabled: true,
+            p2p_timeout_ms: 10_000,
+            stun_servers: Vec::new(),
+            relay_only_paths: Vec::new(),
+            badge: true,
+            inject: true,
             heartbeat: Heartbeat {
                 period: Duration::from_secs(5),
                 deadline: Duration::from_secs(10),
@@ -163,7 +189,12 @@ impl Default for Config {
                 connect_timeout: Duration::from_secs(5),
                 head_timeout: Duration::from_secs(120),
             },
-            limits: Limits { exchanges: 256 },
+            limits: Limits {
+                exchanges: 256,
+                peers: 64,
+                peers_per_visitor: 8,
+                exchanges_per_peer: 128,
+            },
         }
     }
 }
@@ -241,8 +272,25 @@ impl Config {
         if self.reconnect.cap < self.reconnect.initial {
             return fail("reconnect.cap", "it is not shorter than reconnect.initial");
         }
-        if self.limits.exchanges == 0 {
-            return fail("limits.exchanges", "it is at least 1");
+        let limits = [
+            ("limits.exchanges", self.limits.exchanges),
+            ("limits.peers", self.limits.peers),
+            ("limits.peers_per_visitor", self.limits.peers_per_visitor),
+            ("limits.exchanges_per_peer", self.limits.exchanges_per_peer),
+        ];
+        for (key, limit) in limits {
+            if limit == 0 {
+                return fail(key, "it is at least 1");
+            }
+        }
+        if !(MIN_P2P_TIMEOUT..=MAX_P2P_TIMEOUT).contains(&self.p2p_timeout_ms) {
+            return fail("p2p_timeout_ms", "it is from 100 to 600000");
+        }
+        if self.stun_servers.len() > MAX_STUN_SERVERS {
+            return fail("stun_servers", "there are at most 8");
+        }
+        if self.relay_only_paths.len() > MAX_PATHS {
+            return fail("relay_only_paths", "there are at most 64");
         }
         Ok(())
     }
@@ -256,6 +304,7 @@ impl Environment {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
             .filter(|(name, _)| {
                 name.starts_with(layer::PREFIX)
+                    || layer::BARE.contains(&name.as_str())
                     || matches!(name.as_str(), "HOME" | "XDG_CONFIG_HOME" | "XDG_STATE_HOME")
             })
             .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
@@ -344,12 +393,17 @@ macro_rules! serde_by_text {
     )*};
 }
 
-serde_by_text!(Target, EdgeUrl, HostHeader);
+serde_by_text!(Target, EdgeUrl, HostHeader, StunServer, PathPrefix);
 
 /// The public edge.
 const DEFAULT_EDGE: &str = "https://wingman.dev";
 /// The variable for `--config`; not a key, because a file cannot name itself.
 const CONFIG: &str = "WINGMAN_CONFIG";
+const MIN_P2P_TIMEOUT: u32 = 100;
+const MAX_P2P_TIMEOUT: u32 = 600_000;
+const MAX_STUN_SERVERS: usize = 8;
+/// They are in every document.
+const MAX_PATHS: usize = 64;
 const MIN_DURATION: Duration = Duration::from_millis(1);
 const MAX_DURATION: Duration = Duration::from_secs(86_400);
 

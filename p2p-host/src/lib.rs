@@ -2,6 +2,7 @@
 //!
 //! - [`cli`], [`config`]: what was asked for.
 //! - [`link`]: the long-lived connection to the edge and the exchanges that come over it.
+//! - [`peer`]: pages that came by the direct path.
 //! - [`exchange`]: where both paths end; forwards to the one [`origin`].
 //! - [`status`]: what a person or a script sees.
 //! - [`app`]: puts them together.
@@ -12,4 +13,6 @@ pub mod config;
 pub mod exchange;
 pub mod link;
 pub mod origin;
+pub mod peer;
+mod state_file;
 pub mod status;

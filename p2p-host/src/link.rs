@@ -18,10 +18,15 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use wingman_link::Closed;
 use wingman_mux::HeartbeatConfig;
-use wingman_wire::{code::CloseCode, control::Open};
+use wingman_wire::{
+    code::CloseCode,
+    control::{Open, Pages},
+    signal::Reason,
+};
 
 use crate::{
     exchange::Runner,
+    peer::Peers,
     status::{Event, Failure, Reporter},
 };
 
@@ -46,6 +51,10 @@ pub struct Settings {
     pub exit_on_disconnect: bool,
     /// What is shared, for the view.
     pub target: String,
+    /// What pages may do.
+    pub pages: Option<Pages>,
+    /// Pages that come by the direct path; `None`: they are all refused.
+    pub peers: Option<Peers>,
 }
 
 /// Keeps a link until `stop` turns true (then it returns `Ok`) or there is no point in going on.
@@ -53,6 +62,21 @@ pub struct Settings {
 /// # Errors
 /// [`Failure`]: the first attempt failed, the edge refuses, or another host took the session.
 pub async fn keep(
+    settings: Settings,
+    runner: Arc<Runner>,
+    reporter: Reporter,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
+    let peers = settings.peers.clone();
+    let ended = keep_link(settings, runner, reporter, stop).await;
+    if let Some(peers) = peers {
+        let reason = if ended.is_ok() { Reason::Shutdown } else { Reason::SessionEnded };
+        peers.shutdown(reason).await;
+    }
+    ended
+}
+
+async fn keep_link(
     mut settings: Settings,
     runner: Arc<Runner>,
     reporter: Reporter,
@@ -115,7 +139,7 @@ fn open_message(settings: &Settings) -> Open {
         resume_key: settings.identity.key().to_owned(),
         max_exchanges: settings.max_exchanges,
         agent: AGENT.to_owned(),
-        pages: None,
+        pages: settings.pages.clone(),
     }
 }
 

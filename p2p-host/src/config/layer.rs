@@ -41,7 +41,7 @@ impl Layer {
         Ok(Self { place, keys })
     }
 
-    /// Takes `WINGMAN_KEY` and `WINGMAN_TABLE__KEY`. Empty variables count as unset, as
+    /// Takes `WINGMAN_KEY` and `WINGMAN_TABLE__KEY`, and some without the prefix ([`BARE`]). Empty variables count as unset, as
     /// composed environments have them.
     pub(super) fn environment(
         variables: &BTreeMap<String, String>,
@@ -49,7 +49,10 @@ impl Layer {
     ) -> Result<Self, ConfigError> {
         let mut keys = Dict::new();
         for (variable, text) in variables {
-            let Some(rest) = variable.strip_prefix(PREFIX) else {
+            let bare = BARE.contains(&variable.as_str()).then_some(variable.as_str());
+            // The one with the prefix is meant for this program alone, so it wins.
+            let meant = |bare: &&str| !variables.contains_key(&format!("{PREFIX}{bare}"));
+            let Some(rest) = variable.strip_prefix(PREFIX).or(bare.filter(meant)) else {
                 continue;
             };
             if variable == CONFIG || variable.starts_with(EDGE_PREFIX) || text.is_empty() {
@@ -171,6 +174,10 @@ fn typed(text: &str, kind: &Value) -> Option<Value> {
             _ => None,
         },
         Value::Num(..) => text.trim().parse::<u32>().ok().map(|number| Num::U32(number).into()),
+        Value::Array(..) => {
+            let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+            Some(words.map(Value::from).collect::<Vec<_>>().into())
+        }
         _ => Some(text.into()),
     }
 }
@@ -219,6 +226,8 @@ fn resolve(value: &str, base: &Path, home: Option<&Path>) -> String {
 
 /// What all variables of wingman begin with.
 pub(super) const PREFIX: &str = "WINGMAN_";
+/// Variables that also go without it: the edge has them too.
+pub(super) const BARE: [&str; 3] = ["P2P_ENABLED", "P2P_TIMEOUT_MS", "STUN_SERVERS"];
 /// Variables of the edge, which may run on the same machine.
 const EDGE_PREFIX: &str = "WINGMAN_EDGE_";
 /// Keys whose value is a path.

@@ -112,7 +112,16 @@ fn every_key_can_come_from_the_environment() {
         ("WINGMAN_RECONNECT__CAP", "2ms"),
         ("WINGMAN_ORIGIN__CONNECT_TIMEOUT", "3s"),
         ("WINGMAN_ORIGIN__HEAD_TIMEOUT", "1h"),
+        ("WINGMAN_P2P_ENABLED", "false"),
+        ("WINGMAN_P2P_TIMEOUT_MS", "2000"),
+        ("WINGMAN_STUN_SERVERS", "a.example:3478, stun:b.example:1"),
+        ("WINGMAN_RELAY_ONLY_PATHS", "/api/,/upload"),
+        ("WINGMAN_BADGE", "false"),
+        ("WINGMAN_INJECT", "false"),
         ("WINGMAN_LIMITS__EXCHANGES", "9"),
+        ("WINGMAN_LIMITS__PEERS", "8"),
+        ("WINGMAN_LIMITS__PEERS_PER_VISITOR", "7"),
+        ("WINGMAN_LIMITS__EXCHANGES_PER_PEER", "6"),
     ];
     let mut home = Home::new();
     for (name, value) in values {
@@ -135,15 +144,36 @@ fn every_key_can_come_from_the_environment() {
         log_level: LogLevel::Trace,
         log_query: true,
         exit_on_disconnect: true,
+        p2p_enabled: false,
+        p2p_timeout_ms: 2_000,
+        stun_servers: ["a.example:3478", "b.example:1"]
+            .map(|text| text.parse().expect("a server"))
+            .into(),
+        relay_only_paths: ["/api/", "/upload"].map(|text| text.parse().expect("a path")).into(),
+        badge: false,
+        inject: false,
         heartbeat: Heartbeat { period: second, deadline: 2 * second },
         reconnect: Reconnect { initial: second / 1000, cap: second / 500 },
         origin: OriginTimeouts { connect_timeout: 3 * second, head_timeout: 3600 * second },
-        limits: Limits { exchanges: 9 },
+        limits: Limits { exchanges: 9, peers: 8, peers_per_visitor: 7, exchanges_per_peer: 6 },
     };
     assert_eq!(loaded.config, expected);
     assert_eq!(loaded.token.expect("a token").expose(), "12345");
     // All but `token_file`, which excludes `token`.
     assert_eq!(values.len() + 1, all_keys().len(), "a key is missing in this test");
+}
+
+#[test]
+fn what_the_edge_has_too_needs_no_prefix() {
+    let home =
+        Home::new().var("P2P_ENABLED", "0").var("STUN_SERVERS", "a.example:3478,b.example:1");
+    let home = home.var("P2P_TIMEOUT_MS", "500");
+    let config = home.load(&["3000"]).expect("a configuration").config;
+    assert_eq!((config.p2p_enabled, config.p2p_timeout_ms), (false, 500));
+    assert_eq!(config.stun_servers.len(), 2);
+    // The one that is meant for the host alone wins.
+    let config = home.var("WINGMAN_P2P_ENABLED", "1").load(&["3000"]).expect("both").config;
+    assert!(config.p2p_enabled);
 }
 
 #[test]
@@ -191,7 +221,7 @@ fn an_unknown_key_names_its_place_and_what_exists() {
     let path = home.dir.path().join(".config/wingman/host.toml");
     assert_eq!(error.to_string(), format!("Unknown key `edgee` in {}", path.display()));
     let hint = error.hint();
-    assert!(hint.starts_with("Did you mean edge? Keys there: ca_file, edge, "), "{hint}");
+    assert!(hint.starts_with("Did you mean edge? Keys there: badge, ca_file, edge, "), "{hint}");
 
     let home = Home::new().file("[heartbeat]\nperoid = '1s'\n");
     let error = home.load(&["3000"]).expect_err("unknown");
@@ -400,6 +430,6 @@ fn all_keys() -> Vec<String> {
 
 fn is_assignment(line: &str) -> bool {
     line.split_once(" = ").is_some_and(|(key, _)| {
-        !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        !key.is_empty() && key.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
     })
 }

@@ -113,6 +113,11 @@ impl Runner {
         *self.public.lock() = PublicName::of(url);
     }
 
+    /// What the log calls a visitor.
+    pub fn visitor_label(&self, visitor: VisitorId) -> String {
+        self.visitors.label(Some(visitor), &HeaderMap::new())
+    }
+
     /// Runs one exchange to its end.
     pub async fn run(&self, exchange: Exchange, via: Via) {
         let Some(Incoming::Head { head, .. }) = exchange.read().await else { return };

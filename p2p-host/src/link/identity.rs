@@ -1,14 +1,14 @@
 //! By what the edge knows this host again.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use crate::status::{Event, Reporter};
+use crate::{
+    state_file,
+    status::{Event, Reporter},
+};
 
 /// A resume key and the session name it was last used for.
 ///
@@ -88,7 +88,10 @@ impl Identity {
         if known && file.exists() {
             return;
         }
-        if let Err(error) = write_private(file, &self.stored) {
+        let written = serde_json::to_vec(&self.stored)
+            .map_err(std::io::Error::from)
+            .and_then(|json| state_file::write(file, &json));
+        if let Err(error) = written {
             reporter.report(Event::Warning {
                 message: format!(
                     "The URL cannot be kept for the next start: {}: {error}",
@@ -113,21 +116,6 @@ fn file_name(edge: &str, what: &str) -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect()
     };
     format!("{}--{}.json", plain(edge), plain(what))
-}
-
-/// Replaces the file at once, so that a crash leaves the old or the new one, and never lets others read.
-fn write_private(file: &Path, stored: &Stored) -> std::io::Result<()> {
-    let directory = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory)?;
-    let draft = file.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut out = options.open(&draft)?;
-    out.write_all(&serde_json::to_vec(stored)?)?;
-    out.sync_all()?;
-    std::fs::rename(&draft, file)
 }
 
 #[cfg(test)]

@@ -11,12 +11,15 @@ use wingman_link::{Closed, Link, drive};
 use wingman_mux::{Config, Role};
 use wingman_wire::{
     code::CloseCode,
-    control::{self, EdgeToHost, HostToEdge, Open, RefusedReason},
+    control::{self, ControlError, EdgeToHost, HostToEdge, Open, RefusedReason},
+    id::PeerId,
+    signal::{Body, ConnectionState, From, Reason, Signal, State},
 };
 
 use super::{STEP_DEADLINE, Settings, connect::connect};
 use crate::{
     exchange::{Runner, Via},
+    peer::Peers,
     status::{Failure, NameRefusal},
 };
 
@@ -31,6 +34,53 @@ pub(super) struct Session {
     link: Link,
     driver: AbortOnDrop,
     runner: Arc<Runner>,
+    peers: Attached,
+}
+
+/// The peers' way to their pages while this link is up.
+struct Attached {
+    peers: Option<Peers>,
+    link: Link,
+    session: String,
+}
+
+impl Attached {
+    /// What the edge says of pages.
+    fn hear(&self, json: &[u8]) -> Result<(), ControlError> {
+        match (control::decode(json)?, &self.peers) {
+            (EdgeToHost::PeerOpened { peer, visitor }, Some(peers)) => peers.opened(peer, visitor),
+            (EdgeToHost::PeerClosed { peer }, Some(peers)) => peers.closed(peer),
+            (EdgeToHost::Signaling { peer, message }, Some(peers)) => peers.signal(peer, message),
+            (EdgeToHost::Signaling { peer, message }, None) => self.refuse(peer, &message)?,
+            (EdgeToHost::PeerOpened { .. } | EdgeToHost::PeerClosed { .. }, None) => {}
+            (unexpected, _) => tracing::debug!(?unexpected, "not now"),
+        }
+        Ok(())
+    }
+
+    /// This host wants no peers.
+    fn refuse(&self, peer: PeerId, message: &Signal) -> Result<(), ControlError> {
+        if !matches!(message.body, Body::Offer(_)) {
+            return Ok(());
+        }
+        let state =
+            ConnectionState { state: State::Failed, reason: Some(Reason::RelayOnly), report: None };
+        let message = Signal {
+            session_id: self.session.clone(),
+            from: From::Host,
+            body: Body::ConnectionState(state),
+        };
+        self.link.send_control(control::encode(&HostToEdge::Signaling { peer, message })?);
+        Ok(())
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        if let Some(peers) = &self.peers {
+            peers.detach();
+        }
+    }
 }
 
 struct AbortOnDrop(JoinHandle<Closed>);
@@ -68,9 +118,15 @@ pub(super) async fn open(
         Err(_) => return Err(unreachable(format!("no session within {STEP_DEADLINE:?}"))),
     };
     match answer {
-        Ok(EdgeToHost::Opened { session, url, resumed, agent, stun_servers: _ }) => {
+        Ok(EdgeToHost::Opened { session, url, resumed, agent, stun_servers }) => {
             tracing::debug!(%agent, session, resumed, "session opened");
-            Ok(Session { name: session, url, resumed, link, driver, runner: runner.clone() })
+            let peers = settings.peers.clone();
+            if let Some(peers) = &peers {
+                peers.attach(link.clone(), session.clone(), stun_servers);
+            }
+            let peers = Attached { peers, link: link.clone(), session: session.clone() };
+            let runner = runner.clone();
+            Ok(Session { name: session, url, resumed, link, driver, runner, peers })
         }
         Ok(EdgeToHost::Refused { reason, message }) => {
             Err(refusal(reason, message, wanted.unwrap_or_default()))
@@ -104,6 +160,16 @@ impl Session {
                     }
                     None => break self.link.closed().await,
                 },
+                json = self.link.control() => {
+                    // `None` is the end of the link, which `accept` sees too.
+                    if let Some(json) = json
+                        && let Err(error) = self.peers.hear(&json)
+                    {
+                        tracing::warn!(%error, "the edge says what cannot be understood");
+                        self.link.close(CloseCode::Protocol, "unknown control message");
+                        break self.link.closed().await;
+                    }
+                }
                 Some(ended) = exchanges.join_next() => {
                     if let Err(error) = ended {
                         tracing::error!(%error, "exchange failed");

@@ -55,6 +55,16 @@ pub enum Event {
     Upgraded(Upgraded),
     /// An exchange ended.
     Exchange(ExchangeRecord),
+    /// A visitor's pages went over to another path.
+    VisitorPath {
+        /// As in [`ExchangeRecord::visitor`].
+        visitor: String,
+        /// The way their exchanges go from now on.
+        path: Path,
+        /// To the visitor and back, where it is direct and was measured.
+        #[serde(rename = "round_trip_ms", serialize_with = "some_milliseconds")]
+        round_trip: Option<Duration>,
+    },
     /// How many visitors there are.
     Visitors {
         /// Connected, or seen within the last five minutes.

@@ -150,6 +150,8 @@ mod tests {
                 "duration_ms": 12.5, "head_after_ms": 3.0, "bytes_in": 0, "bytes_out": 4200,
                 "path": "relay", "visitor": "v1", "outcome": "finished", "upgraded": false,
                 "at": at}),
+            json!({"event": "visitor-path", "visitor": "v1", "path": "direct",
+                "round_trip_ms": 12.0, "at": at}),
             json!({"event": "visitors", "active": 2, "total": 9, "at": at}),
             json!({"event": "notice", "message": "hello", "at": at}),
             json!({"event": "warning", "message": "careful", "at": at}),

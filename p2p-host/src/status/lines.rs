@@ -47,6 +47,14 @@ impl Lines {
                 &format!("✗ nothing answers at {origin}; visitors see an error page until it does"),
             ),
             Event::OriginUp { origin } => stamped(Ink::Green, &format!("● {origin} answers again")),
+            Event::VisitorPath { visitor, path: Path::Direct, round_trip } => {
+                let away = round_trip.map(|time| format!(", {} away", text::duration(time)));
+                let away = away.unwrap_or_default();
+                stamped(Ink::Green, &format!("● visitor {visitor} is connected directly{away}"))
+            }
+            Event::VisitorPath { visitor, path: Path::Relay, .. } => {
+                stamped(Ink::Dim, &format!("○ visitor {visitor} goes by the relay again"))
+            }
             Event::Visitors { .. } => Vec::new(),
             Event::Notice { message } => stamped(Ink::Cyan, &format!("· {message}")),
             Event::Warning { message } => stamped(Ink::Yellow, &format!("! {message}")),
@@ -331,6 +339,7 @@ mod tests {
             "00:00:00  ✗ nothing answers at http://localhost:3000; \
              visitors see an error page until it does",
             "00:00:00  ● http://localhost:3000 answers again",
+            "00:00:00  ● visitor v1 is connected directly, 12 ms away",
             "",
             "00:00:00  · hello",
             "00:00:00  ! careful",
@@ -338,6 +347,8 @@ mod tests {
             "00:00:00  ○ closed: Ctrl-C (0 exchanges, 0 B in, 0 B out)",
         ];
         assert_eq!(shown, expected);
+        let back = Event::VisitorPath { visitor: "v1".into(), path: Path::Relay, round_trip: None };
+        assert_eq!(show(PLAIN, &back), "00:00:00  ○ visitor v1 goes by the relay again");
         assert_eq!(show(NARROW, &all_events()[1]), "", "the status line says `connecting`");
     }
 }

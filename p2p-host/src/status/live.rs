@@ -46,6 +46,7 @@ impl Situation {
             Event::Closing { .. } => self.link = Link::Closing,
             Event::Upgraded(_)
             | Event::Exchange(_)
+            | Event::VisitorPath { .. }
             | Event::Notice { .. }
             | Event::Warning { .. }
             | Event::Dropped { .. } => {}

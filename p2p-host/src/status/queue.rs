@@ -88,7 +88,7 @@ fn is_message(event: &Event) -> bool {
 }
 
 /// The number of variants of [`Event`].
-const KINDS: usize = 12;
+const KINDS: usize = 13;
 
 #[cfg(test)]
 mod tests {

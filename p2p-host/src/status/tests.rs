@@ -46,6 +46,11 @@ pub(super) fn all_events() -> Vec<Event> {
             visitor: "v1".into(),
         }),
         Event::Exchange(record()),
+        Event::VisitorPath {
+            visitor: "v1".into(),
+            path: Path::Direct,
+            round_trip: Some(Duration::from_millis(12)),
+        },
         Event::Visitors { active: 2, total: 9 },
         Event::Notice { message: "hello".into() },
         Event::Warning { message: "careful".into() },

@@ -1,0 +1,223 @@
+//! One WebRTC connection, made the way this host wants it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::BytesMut;
+use rtc::{
+    ice::mdns::MulticastDnsMode,
+    peer_connection::configuration::setting_engine::SctpMaxMessageSize,
+    peer_connection::transport::RTCIceCandidateInit,
+};
+use tokio::sync::mpsc;
+use webrtc::{
+    data_channel::{DataChannel, RTCDataChannelInit},
+    peer_connection::{
+        PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
+        RTCIceServer, RTCPeerConnectionIceEvent, RTCPeerConnectionState, RTCSessionDescription,
+        SettingEngineBuilder,
+    },
+};
+use wingman_wire::{
+    direct::{CHANNEL_LABEL, CHANNELS},
+    frame::MAX_MESSAGE,
+    signal::Candidate,
+};
+
+use super::{certificate::Certificate, endpoint::Endpoint, runtime::PeerRuntime};
+
+/// A connection with its channels; nothing of the `webrtc` crate is seen outside of it but channels.
+pub(super) struct Connection {
+    inner: Box<dyn PeerConnection>,
+    pub(super) channels: Vec<Arc<dyn DataChannel>>,
+    endpoint: Arc<Endpoint>,
+}
+
+/// What a connection tells by itself.
+#[derive(Debug)]
+pub(super) enum News {
+    /// One more local candidate; empty: no more.
+    Candidate(Candidate),
+    /// ICE and DTLS together.
+    State(RTCPeerConnectionState),
+}
+
+/// What the `webrtc` crate says when something is wrong.
+pub(super) use webrtc::error::Error as RtcError;
+
+impl Connection {
+    /// Makes one with its channels, in the answering role.
+    pub(super) async fn new(
+        endpoint: Arc<Endpoint>,
+        certificate: &Certificate,
+        addresses: Vec<SocketAddr>,
+        stun_servers: &[String],
+        news: mpsc::Sender<News>,
+    ) -> Result<Self, RtcError> {
+        let servers = RTCIceServer { urls: stun_servers.to_vec(), ..RTCIceServer::default() };
+        let servers = if stun_servers.is_empty() { Vec::new() } else { vec![servers] };
+        let configuration = RTCConfigurationBuilder::new()
+            .with_certificates(vec![certificate.to_rtc()])
+            .with_ice_servers(servers)
+            .build();
+        let max_message = u32::try_from(MAX_MESSAGE).unwrap_or(u32::MAX);
+        let settings = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+            .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS))
+            .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEP_ALIVE))
+            .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(max_message))
+            .build();
+        let inner = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
+            .with_setting_engine(settings)
+            .with_runtime(Arc::new(PeerRuntime::new(endpoint.clone())))
+            .with_handler(Arc::new(Handler { news, endpoint: endpoint.clone() }))
+            .with_udp_addrs(addresses)
+            .build()
+            .await?;
+        let mut channels = Vec::new();
+        for id in 0..CHANNELS {
+            let options = RTCDataChannelInit {
+                ordered: true,
+                protocol: CHANNEL_LABEL.to_owned(),
+                negotiated: Some(id),
+                ..RTCDataChannelInit::default()
+            };
+            channels.push(inner.create_data_channel(CHANNEL_LABEL, Some(options)).await?);
+        }
+        Ok(Self { inner: Box::new(inner), channels, endpoint })
+    }
+
+    /// Answers an offer, the first one or one that restarts ICE.
+    pub(super) async fn answer(&self, offer: String) -> Result<String, RtcError> {
+        self.inner.set_remote_description(RTCSessionDescription::offer(offer)?).await?;
+        let answer = self.inner.create_answer(None).await?;
+        let ufrags = answer.sdp.lines().filter_map(|line| line.strip_prefix("a=ice-ufrag:"));
+        for ufrag in ufrags {
+            self.endpoint.answer_to(ufrag.trim());
+        }
+        let sdp = answer.sdp.clone();
+        self.inner.set_local_description(answer).await?;
+        Ok(sdp)
+    }
+
+    /// One more candidate of the page.
+    pub(super) async fn add_candidate(&self, candidate: Candidate) -> Result<(), RtcError> {
+        let init = RTCIceCandidateInit {
+            candidate: candidate.candidate,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_m_line_index,
+            ..RTCIceCandidateInit::default()
+        };
+        self.inner.add_ice_candidate(init).await
+    }
+
+    /// Sends a message on a channel. What it may be is the caller's budget.
+    pub(super) async fn send(&self, channel: usize, message: BytesMut) -> Result<(), RtcError> {
+        match self.channels.get(channel) {
+            Some(channel) => channel.try_send(message).await,
+            None => Err(RtcError::ErrDataChannelClosed),
+        }
+    }
+
+    /// Bytes given to SCTP that the page has not acknowledged.
+    pub(super) async fn outstanding(&self, channel: usize) -> usize {
+        match self.channels.get(channel) {
+            Some(channel) => channel.outstanding_bytes().await.unwrap_or(0),
+            None => 0,
+        }
+    }
+
+    /// Ends it, and the task that drives it.
+    pub(super) async fn close(&self) {
+        if let Err(error) = self.inner.close().await {
+            tracing::debug!(%error, "closing a peer's connection failed");
+        }
+    }
+}
+
+/// Its methods run on the connection's own task, so they only pass on what they hear.
+struct Handler {
+    news: mpsc::Sender<News>,
+    endpoint: Arc<Endpoint>,
+}
+
+#[async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
+        let Ok(init) = event.candidate.to_json() else { return };
+        let candidate = true_port(&init.candidate, |address| self.endpoint.true_port(address));
+        let candidate = Candidate {
+            candidate,
+            // One media section; an empty mid names none.
+            sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
+            sdp_m_line_index: init.sdp_mline_index,
+        };
+        let _ = self.news.try_send(News::Candidate(candidate));
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        let _ = self.news.try_send(News::State(state));
+    }
+}
+
+/// Puts the shared port into a candidate (RFC 8839 §5.1) in place of the one that the connection bound.
+fn true_port(candidate: &str, port: impl Fn(SocketAddr) -> Option<u16>) -> String {
+    let mut words: Vec<String> = candidate.split(' ').map(str::to_owned).collect();
+    let mut replace = |ip: usize, number: usize| {
+        let (Some(address), Some(old)) = (words.get(ip), words.get(number)) else { return };
+        let (Ok(address), Ok(old)) = (address.parse(), old.parse()) else { return };
+        if let Some(new) = port(SocketAddr::new(address, old))
+            && let Some(word) = words.get_mut(number)
+        {
+            *word = new.to_string();
+        }
+    };
+    replace(4, 5);
+    let related = candidate.split(' ').position(|word| word == "raddr");
+    if let Some(related) = related {
+        replace(related + 1, related + 3);
+    }
+    words.join(" ")
+}
+
+/// Checks are cheap, and the first one that gets through decides how long the set-up takes.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// For each pair of candidates: four seconds.
+const CHECKS: u16 = 200;
+const DISCONNECTED: Duration = Duration::from_secs(3);
+/// Later than the silence after which the peer is freed: a page may restart ICE until then.
+const FAILED: Duration = Duration::from_secs(20);
+/// Each keep-alive measures the round trip.
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn candidates_tell_the_shared_port() {
+        let port = |address: SocketAddr| {
+            let ours = ["192.0.2.1:5000", "[2001:db8::1]:5001"];
+            ours.contains(&address.to_string().as_str()).then_some(443)
+        };
+        for (candidate, expected) in [
+            (
+                "candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host",
+                "candidate:1 1 udp 2130706431 192.0.2.1 443 typ host",
+            ),
+            (
+                "candidate:1 1 udp 2130706431 2001:db8::1 5001 typ host",
+                "candidate:1 1 udp 2130706431 2001:db8::1 443 typ host",
+            ),
+            (
+                "candidate:1 1 udp 1694498815 198.51.100.7 5000 typ srflx raddr 192.0.2.1 rport 5000",
+                "candidate:1 1 udp 1694498815 198.51.100.7 5000 typ srflx raddr 192.0.2.1 rport 443",
+            ),
+            ("candidate:1 1 udp", "candidate:1 1 udp"),
+            ("", ""),
+        ] {
+            assert_eq!(true_port(candidate, port), expected);
+        }
+    }
+}
