@@ -203,8 +203,68 @@ for (const name of browsers) {
       assert.equal(seen.frozen, true);
       assert.deepEqual(seen.badge, [null, true, false]);
       assert.deepEqual(seen.size, [0, 0]);
-      assert.deepEqual(seen.names.filter((one) => !["NativeWebSocket", "afterScript", "connections"].includes(one)), ["__wingman"]);
+      assert.deepEqual(seen.names.filter((one) => !["NativeWebSocket", "beforeScript", "afterScript", "connections"].includes(one)), ["__wingman"]);
+      await page.close();
+    });
+
+    test("its badge can be moved and opened, and the app notices nothing", async () => {
+      const page = await open();
+      const at = (x, y) => page.evaluate((x, y) => document.elementFromPoint(x, y)?.localName, x, y);
+      const { height } = page.viewport();
+      assert.equal(await at(40, height - 25), "wingman-badge");
+      await page.evaluate(() => {
+        window.clicks = 0;
+        for (const type of ["click", "mousedown", "pointerdown", "pointerup"]) document.addEventListener(type, () => clicks++);
+        document.body.append(Object.assign(document.createElement("input"), { id: "app" }));
+        document.getElementById("app").focus();
+      });
+      await page.mouse.move(40, height - 25);
+      await page.mouse.down();
+      await page.mouse.move(300, 200, { steps: 5 });
+      await page.mouse.up();
+      assert.equal(await at(300, 200), "wingman-badge");
+      assert.equal(await at(40, height - 25), "html");
+      await page.mouse.click(300, 200);
       await visitor.screenshot(page, "page-badge");
+      assert.equal(await page.evaluate(() => clicks), 0);
+      assert.equal(await page.evaluate(() => document.activeElement.id), "app");
+      // An app that renders the whole document anew.
+      await page.evaluate(() => {
+        document.documentElement.replaceChildren(document.createElement("head"), document.createElement("body"));
+      });
+      await until(1_000, "badge is back", async () => (await at(300, 200)) === "wingman-badge");
+      await page.reload();
+      await until(2_000, "it stays there", async () => (await at(300, 200)) === "wingman-badge");
+      await page.close();
+    });
+
+    test("no badge, no direct path: as the host wishes", async () => {
+      lab.config = { badge: false, direct: false, why: "switched off at the edge" };
+      const page = await visitor.open(lab.url);
+      lab.config = {};
+      const { state: path, why } = await state(page);
+      assert.deepEqual([path, why], ["relay", "switched off at the edge"]);
+      assert.equal(await page.evaluate(() => document.querySelector("wingman-badge")), null);
+      await page.close();
+    });
+
+    test("does not live where it was not configured", async () => {
+      lab.config = { session: 5 };
+      const page = await visitor.open(lab.url);
+      lab.config = {};
+      assert.equal(await page.evaluate(() => "__wingman" in window), false);
+      await page.close();
+    });
+
+    test("costs a document less than 5 ms", async () => {
+      const page = await open();
+      const times = [];
+      for (let run = 0; run < 10; run++) {
+        await page.reload();
+        times.push(await page.evaluate(() => afterScript - beforeScript));
+      }
+      console.log(name, "script", times);
+      assert.ok(Math.min(...times) < 5, `${times}`);
       await page.close();
     });
   });

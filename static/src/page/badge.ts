@@ -1,6 +1,6 @@
 /**
  * The badge: which path requests take, for a person to see. It is in the document, but not of it: no layout, no focus,
- * no selector of the app finds more than one empty element behind `<body>`.
+ * and selectors of the app find one empty element behind `<body>`.
  */
 
 import type { PageState } from "./state.ts";
@@ -12,37 +12,31 @@ const MAX_RETURNS = 10;
 /** A press that moved less is a click. */
 const SLACK = 4;
 
-const CSS = `:host{all:initial!important;position:fixed!important;inset:0 auto auto 0!important;z-index:2147483647!important;display:block!important;width:0!important;height:0!important}
-div{position:fixed;left:12px;bottom:12px;max-width:min(360px,90vw);box-sizing:border-box;padding:5px 10px;border-radius:14px;background:#17181cee;color:#fff;font:12px/18px system-ui,sans-serif;box-shadow:0 1px 6px #0006;cursor:pointer;user-select:none;-webkit-user-select:none;touch-action:none;white-space:pre-line}
-i{display:inline-block;width:8px;height:8px;margin-right:6px;border-radius:4px;background:#e0a030}
-.direct i{background:#35c46a}.connecting i{background:#7a8090}
-p{margin:4px 0 0;color:#c8ccd4}
+const CSS = `:host{all:initial!important;position:fixed!important;z-index:2147483647!important;width:0!important;height:0!important}
+div{position:fixed;left:12px;bottom:12px;padding:5px 10px;border-radius:14px;background:#17181cee;color:#fff;font:12px/18px system-ui;cursor:pointer;user-select:none;-webkit-user-select:none;touch-action:none;white-space:pre-line}
+div::before{content:"● ";color:#e0a030}
+.direct::before{color:#35c46a}
 @media print{div{display:none}}`;
 
 export function showBadge(page: PageState): void {
   const host = document.createElement("wingman-badge");
   // It repeats what a developer may want to know; to a person who listens to the app it is noise.
-  host.setAttribute("aria-hidden", "true");
+  host.ariaHidden = "true";
   const root = host.attachShadow({ mode: "closed" });
   // Not a <style>: the policy of the app may forbid it.
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(CSS);
   root.adoptedStyleSheets = [sheet];
   const box = document.createElement("div");
-  const dot = document.createElement("i");
-  const line = document.createElement("span");
-  const details = document.createElement("p");
-  details.hidden = true;
-  box.append(dot, line, details);
   root.append(box);
 
+  let isOpen = false;
   const render = (): void => {
     box.className = page.state;
-    line.textContent = headline(page);
-    if (!details.hidden) details.textContent = detailsOf(page);
+    box.textContent = isOpen ? headline(page) + details(page) : headline(page);
   };
   movable(box, () => {
-    details.hidden = !details.hidden;
+    isOpen = !isOpen;
     render();
   });
   page.surface.addEventListener("change", render);
@@ -50,107 +44,78 @@ export function showBadge(page: PageState): void {
 
   let returns = 0;
   const attach = (): void => {
-    if (!host.isConnected && returns++ <= MAX_RETURNS) document.documentElement.append(host);
+    if (!host.isConnected && returns++ < MAX_RETURNS) document.documentElement.append(host);
   };
-  const begin = (): void => {
+  document.addEventListener("DOMContentLoaded", () => {
     attach();
     new MutationObserver(attach).observe(document.documentElement, { childList: true });
-  };
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
-  else begin();
+  });
 }
 
 function headline({ state, why, stats }: PageState): string {
-  switch (state) {
-    case "direct": {
-      const ms = stats.roundTrip.direct;
-      return ms === undefined ? "Direct" : `Direct · ${milliseconds(ms)}`;
-    }
-    case "relay":
-      return why ? `Relay · ${why}` : "Relay";
-    case "connecting":
-      return "Connecting";
-  }
+  if (state === "connecting") return "Connecting";
+  if (state === "relay") return why ? `Relay · ${why}` : "Relay";
+  const ms = stats.roundTrip.direct;
+  return ms === undefined ? "Direct" : `Direct · ${Math.ceil(ms)} ms`;
 }
 
-function detailsOf({ stats }: PageState): string {
-  const { exchanges, bytes, roundTrip, fallbacks, timeToDirectMs } = stats;
-  const path = (name: "direct" | "relay"): string => {
-    const ms = roundTrip[name];
-    const { sent, received } = bytes[name];
-    return `${exchanges[name]} requests ${name}, ${size(sent)} up, ${size(received)} down${ms === undefined ? "" : `, ${milliseconds(ms)}`}`;
+function details({ stats }: PageState): string {
+  const line = (path: "direct" | "relay"): string => {
+    const { sent, received } = stats.bytes[path];
+    const kilobytes = Math.ceil((sent + received) / 1000);
+    return `\n${path}: ${stats.exchanges[path]} requests, ${kilobytes} kB, ${Math.ceil(stats.roundTrip[path] ?? NaN)} ms`;
   };
-  const lines = [path("direct"), path("relay")];
-  if (timeToDirectMs !== undefined) lines.push(`Direct after ${milliseconds(timeToDirectMs)}`);
-  if (fallbacks > 0) lines.push(`Fallbacks: ${fallbacks}`);
-  return lines.join("\n");
-}
-
-function milliseconds(ms: number): string {
-  return ms < 1 ? "< 1 ms" : `${Math.round(ms)} ms`;
-}
-
-function size(bytes: number): string {
-  return bytes < 1e6 ? `${Math.round(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  return `${line("direct")}${line("relay")}\nfallbacks: ${stats.fallbacks}`;
 }
 
 /** Drags `box` by pointer and remembers where it was put; a press without a move is a click. */
 function movable(box: HTMLElement, onclick: () => void): void {
-  const moveTo = (x: number, y: number): void => {
-    const { style } = box;
-    style.left = `${Math.max(0, Math.min(x, innerWidth - box.offsetWidth))}px`;
-    style.top = `${Math.max(0, Math.min(y, innerHeight - box.offsetHeight))}px`;
-    style.bottom = "auto";
+  const moveTo = (left: string, top: string): void => {
+    // The window may be smaller the next time.
+    Object.assign(box.style, { left: `clamp(0px,${left},100vw - 60px)`, top: `clamp(0px,${top},100vh - 28px)`, bottom: "auto" });
   };
-  let from: { x: number; y: number; moved: boolean } | undefined;
-  const on = (type: string, act: (event: PointerEvent) => void): void => {
+  /** Where in the box it was taken. */
+  let held: { x: number; y: number; place?: [string, string] } | undefined;
+  const actions: Record<string, ((event: PointerEvent) => void) | undefined> = {
+    pointerdown({ offsetX, offsetY, pointerId }) {
+      held = { x: offsetX, y: offsetY };
+      box.setPointerCapture(pointerId);
+    },
+    pointermove({ offsetX, offsetY, clientX, clientY }) {
+      if (!held || (!held.place && Math.hypot(offsetX - held.x, offsetY - held.y) < SLACK)) return;
+      held.place = [`${clientX - held.x}px`, `${clientY - held.y}px`];
+      moveTo(...held.place);
+    },
+    pointerup() {
+      if (!held?.place) onclick();
+      else remember(held.place.join());
+      held = undefined;
+    },
+    // The focus stays where it is.
+    mousedown(event) {
+      event.preventDefault();
+    },
+    mouseup: undefined,
+    click: undefined,
+  };
+  for (const [type, act] of Object.entries(actions)) {
     box.addEventListener(type, (event) => {
       // The app's "click elsewhere" is not meant.
       event.stopPropagation();
-      act(event as PointerEvent);
+      act?.(event as PointerEvent);
     });
-  };
-  on("pointerdown", (event) => {
-    const { left, top } = box.getBoundingClientRect();
-    from = { x: event.clientX - left, y: event.clientY - top, moved: false };
-    box.setPointerCapture(event.pointerId);
-  });
-  on("pointermove", ({ clientX, clientY }) => {
-    if (from === undefined) return;
-    const { left, top } = box.getBoundingClientRect();
-    from.moved ||= Math.hypot(clientX - left - from.x, clientY - top - from.y) > SLACK;
-    if (from.moved) moveTo(clientX - from.x, clientY - from.y);
-  });
-  on("pointerup", () => {
-    if (from?.moved) remember(box.style.left, box.style.top);
-    else if (from) onclick();
-    from = undefined;
-  });
-  on("pointercancel", () => (from = undefined));
-  // The focus stays where it is.
-  on("mousedown", (event) => {
-    event.preventDefault();
-  });
-  for (const type of ["mouseup", "click", "dblclick", "touchstart", "touchend"]) on(type, () => undefined);
-  const place = remembered();
-  if (place) requestAnimationFrame(() => {
-    moveTo(place[0], place[1]);
-  });
+  }
+  const [left, top] = remember().split(",");
+  if (left && top) moveTo(left, top);
 }
 
-function remember(left: string, top: string): void {
+/** Keeps `place`, or gives the one that was kept. */
+function remember(place?: string): string {
   try {
-    sessionStorage.setItem(PLACE_KEY, `${parseFloat(left)},${parseFloat(top)}`);
+    if (place) sessionStorage.setItem(PLACE_KEY, place);
+    return sessionStorage.getItem(PLACE_KEY) ?? "";
   } catch {
     // The browser allows no storage.
-  }
-}
-
-function remembered(): [number, number] | undefined {
-  try {
-    const [x, y] = (sessionStorage.getItem(PLACE_KEY) ?? "").split(",").map(Number);
-    return x !== undefined && y !== undefined && Number.isFinite(x + y) ? [x, y] : undefined;
-  } catch {
-    return undefined;
+    return "";
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Bytes } from "../wire/buffer.ts";
 import { MAX_MESSAGE } from "../wire/frame.ts";
+import type { PageToHost } from "../wire/direct.ts";
 import type { Reason } from "../wire/signal.ts";
 import { Mux } from "../mux/mux.ts";
 import type { Incoming } from "../mux/receive.ts";
@@ -121,8 +122,8 @@ export class Carrier {
     this.#flushSoon();
   }
 
-  control(json: Bytes): void {
-    this.#mux.sendControl(json);
+  control(message: PageToHost): void {
+    this.#mux.sendControl(new TextEncoder().encode(JSON.stringify(message)));
     this.flush();
   }
 

@@ -80,7 +80,10 @@ function connect(config: Config, page: PageState): void {
     if (why === "session-ended") void binding?.end();
     show();
   };
-  connection.start();
+  // A peer and a socket cost ten milliseconds and more: not before the document goes on.
+  setTimeout(() => {
+    connection.start();
+  });
 
   const hurry = (): void => {
     connection.hurry();

@@ -4,8 +4,7 @@
  * It reports what happens and decides nothing; `connection.ts` does. After {@link Peer.close} it is silent.
  */
 
-import { CHANNEL_LABEL, CHANNELS, CONTROL_CHANNEL, VERSION, hostToPage } from "../wire/direct.ts";
-import { decodeControl, encodeControl } from "../wire/control.ts";
+import { CHANNEL_LABEL, CHANNELS, CONTROL_CHANNEL, type HostToPage, VERSION } from "../wire/direct.ts";
 import type { Bytes } from "../wire/buffer.ts";
 import { newId } from "../wire/id.ts";
 import type { Reason, Signal } from "../wire/signal.ts";
@@ -49,7 +48,7 @@ export class Peer {
       const channel = connection.createDataChannel(CHANNEL_LABEL, { negotiated: true, id, ordered: true, protocol: CHANNEL_LABEL });
       return new Carrier(channel, {
         open: () => {
-          if (id === CONTROL_CHANNEL) carrier().control(encodeControl({ type: "hello", version: VERSION }));
+          if (id === CONTROL_CHANNEL) carrier().control({ type: "hello", version: VERSION });
           this.#isUp();
         },
         heard: () => this.#events?.heard(),
@@ -100,7 +99,7 @@ export class Peer {
   close(reason: Reason): void {
     if (this.#events === undefined) return;
     this.#events = undefined;
-    this.carriers[CONTROL_CHANNEL]?.control(encodeControl({ type: "bye" }));
+    this.carriers[CONTROL_CHANNEL]?.control({ type: "bye" });
     this.say({ type: "connection-state", data: { state: "closed", reason } });
     this.#signaling.close();
     this.connection.close();
@@ -120,24 +119,21 @@ export class Peer {
     const { connection } = this;
     switch (message.type) {
       case "answer":
-        // Another one is of an offer that was replaced.
-        if (connection.signalingState !== "have-local-offer") return;
         connection.setRemoteDescription({ type: "answer", sdp: message.data.sdp }).then(
           () => {
             for (const candidate of this.#early.splice(0)) this.#addCandidate(candidate);
           },
-          () => this.#events?.lost("protocol"),
+          // Of an offer that was replaced; one that is no answer runs into the deadline.
+          () => undefined,
         );
         break;
       case "ice-candidate":
         if (connection.signalingState === "stable" && connection.remoteDescription) this.#addCandidate(message.data);
         else this.#early.push(message.data);
         break;
-      case "connection-state": {
-        const { state, reason } = message.data;
-        if (state === "failed") this.#onRefused(reason ?? "other");
+      case "connection-state":
+        if (message.data.state === "failed") this.#onRefused(message.data.reason ?? "other");
         break;
-      }
       case "offer":
         break;
     }
@@ -157,18 +153,20 @@ export class Peer {
 
   #onControl(json: Bytes): void {
     try {
-      const message = decodeControl(hostToPage, json);
+      const message = JSON.parse(new TextDecoder().decode(json)) as HostToPage;
       if (message.type === "bye") {
         this.#events?.lost(message.reason);
-      } else if (message.version === VERSION) {
+        return;
+      }
+      if (message.version === VERSION && message.maxExchanges > 0) {
         this.#maxExchanges = message.maxExchanges;
         this.#isUp();
-      } else {
-        this.#events?.lost("protocol");
+        return;
       }
     } catch {
-      this.#events?.lost("protocol");
+      // As below.
     }
+    this.#events?.lost("protocol");
   }
 
   #isUp(): void {

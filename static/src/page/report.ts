@@ -57,22 +57,20 @@ export class Reports {
 
 /** The kind of path that ICE chose, if the browser says it. */
 export async function networkOf(connection: RTCPeerConnection): Promise<Network | undefined> {
-  const stats = new Map<string, Record<string, unknown>>();
-  (await connection.getStats()).forEach((entry: Record<string, unknown>, id: string) => stats.set(id, entry));
-  const entries = [...stats.values()];
-  const transport = entries.find((entry) => entry["type"] === "transport");
-  const chosen =
-    stats.get(String(transport?.["selectedCandidatePairId"])) ??
-    // Firefox.
-    entries.find((entry) => entry["type"] === "candidate-pair" && (entry["selected"] === true || entry["nominated"] === true));
-  const local = stats.get(String(chosen?.["localCandidateId"]));
+  const stats = await connection.getStats();
+  let chosen: RTCIceCandidatePairStats | undefined;
+  stats.forEach((entry: RTCIceCandidatePairStats) => {
+    if (entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded") chosen = entry;
+  });
+  const at = (id: string | undefined): Candidate | undefined => stats.get(id ?? "") as Candidate | undefined;
+  const local = at(chosen?.localCandidateId);
   // The page's own address may be hidden behind a name.
-  const remote = stats.get(String(chosen?.["remoteCandidateId"]));
-  const candidate = ["host", "srflx", "prflx", "relay"].find((kind) => kind === local?.["candidateType"]);
-  if (candidate === undefined) return undefined;
-  return {
-    candidate: candidate,
-    protocol: local?.["protocol"] === "tcp" ? "tcp" : "udp",
-    family: String(remote?.["address"] ?? remote?.["ip"]).includes(":") ? "v6" : "v4",
-  };
+  const family = at(chosen?.remoteCandidateId)?.address?.includes(":") ? "v6" : "v4";
+  return local && { candidate: local.candidateType, protocol: local.protocol, family };
+}
+
+interface Candidate {
+  readonly candidateType: Network["candidate"];
+  readonly protocol: Network["protocol"];
+  readonly address?: string;
 }

@@ -42,11 +42,6 @@ export function encodeFrame(opcode: Opcode, payload: Uint8Array): Uint8Array<Arr
   return frame;
 }
 
-/** The payload of a close frame. */
-export function closePayload(code: number | undefined, reason: Uint8Array): Uint8Array {
-  return code === undefined ? new Uint8Array() : new Uint8Array([code >> 8, code & 0xff, ...reason]);
-}
-
 interface Frame {
   readonly opcode: number;
   readonly last: boolean;

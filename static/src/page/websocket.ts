@@ -7,7 +7,7 @@
  */
 
 import type { Direct } from "./direct.ts";
-import { DirectSocket, type Wish } from "./direct-socket.ts";
+import { type DirectSocket, type Wish, openDirectSocket } from "./direct-socket.ts";
 import type { Stats } from "./state.ts";
 
 const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
@@ -19,18 +19,19 @@ export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: 
 
   const Wrapped = new Proxy(Native, {
     construct(target, parameters: unknown[], newTarget) {
-      const wish = read(parameters, mayGoDirect);
-      if (wish !== undefined && direct.up) {
-        const outer = Reflect.construct(EventTarget, [], newTarget) as EventTarget;
-        const socket = DirectSocket.open(outer, wish, { direct, stats, Native });
-        if (socket !== undefined) {
-          sockets.set(outer, socket);
-          return outer;
+      const wish = read(parameters);
+      if (wish && mayGoDirect(wish.url.pathname)) {
+        if (direct.up) {
+          const outer = Reflect.construct(EventTarget, [], newTarget) as EventTarget;
+          const socket = openDirectSocket(outer, wish, direct, stats, Native);
+          if (socket) {
+            sockets.set(outer, socket);
+            return outer;
+          }
         }
+        stats.exchanges.relay++;
       }
-      const native = Reflect.construct(target, parameters, newTarget) as WebSocket;
-      if (wish !== undefined) stats.exchanges.relay++;
-      return native;
+      return Reflect.construct(target, parameters, newTarget) as WebSocket;
     },
   });
 
@@ -51,27 +52,31 @@ export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: 
       name === "constructor"
         ? Wrapped
         : split(member["value"], (socket, parameters) => Reflect.apply(Reflect.get(socket, name) as () => unknown, socket, parameters));
-    member["get"] &&= split(member["get"], (socket) => Reflect.get(socket, name) as unknown);
-    member["set"] &&= split(member["set"], (socket, [value]) => Reflect.set(socket, name, value));
+    member["get"] &&= split(member["get"], (socket) => (name.startsWith("on") ? socket.handler(name) : (Reflect.get(socket, name) as unknown)));
+    member["set"] &&= split(member["set"], (socket, [value]) => {
+      if (name.startsWith("on")) socket.setHandler(name, value);
+      else Reflect.set(socket, name, value);
+    });
     Object.defineProperty(prototype, name, member);
   }
   Object.defineProperty(window, "WebSocket", { value: Wrapped, writable: true, configurable: true });
 }
 
-/** What the app wants, if it is valid and to this origin. About everything else the native constructor decides. */
-function read(parameters: unknown[], mayGoDirect: (path: string) => boolean): Wish | undefined {
-  if (parameters.length === 0) return undefined;
-  const [url, protocols] = parameters;
-  let target: URL;
+/** What the app wants, if it is valid and of this origin. About everything else the native constructor decides. */
+function read(parameters: unknown[]): Wish | undefined {
+  const [address, protocols] = parameters;
   try {
-    target = new URL(String(url), document.baseURI);
+    const url = new URL(String(address), document.baseURI);
+    url.protocol = url.protocol.replace("http", "ws");
+    const names = protocols === undefined ? [] : (Array.isArray(protocols) ? protocols : [protocols]).map(String);
+    const isValid =
+      parameters.length > 0 &&
+      url.origin === location.origin.replace("http", "ws") &&
+      !url.href.includes("#") &&
+      new Set(names).size === names.length &&
+      names.every((name) => TOKEN.test(name));
+    return isValid ? { url, protocols: names } : undefined;
   } catch {
     return undefined;
   }
-  target.protocol = target.protocol.replace("http", "ws");
-  const ours = target.protocol === location.protocol.replace("http", "ws") && target.host === location.host;
-  if (!ours || target.href.includes("#") || !mayGoDirect(target.pathname)) return undefined;
-  const names = protocols === undefined ? [] : (Array.isArray(protocols) ? protocols : [protocols]).map(String);
-  if (new Set(names).size < names.length || !names.every((name) => TOKEN.test(name))) return undefined;
-  return { url: target, protocols: names };
 }

@@ -3,7 +3,7 @@
 import type { Reason } from "../wire/signal.ts";
 import type { Unbound } from "./bind.ts";
 
-const TEXTS: Readonly<Record<Reason | Unbound, string>> = {
+const TEXTS: Readonly<Record<Reason | Unbound, string | undefined>> = {
   "relay-only": "the host wants no direct path",
   "peer-limit": "the host has too many visitors",
   shutdown: "the host stops",
@@ -21,6 +21,7 @@ const TEXTS: Readonly<Record<Reason | Unbound, string>> = {
   "worker-refused": "the browser refused the service worker",
 };
 
+/** A newer host may have reasons of its own. */
 export function explain(why: Reason | Unbound): string {
-  return TEXTS[why];
+  return TEXTS[why] ?? why;
 }

@@ -16,19 +16,14 @@ export const CONTROL_CHANNEL = 0;
 export const CHANNEL_LABEL = "wingman.1";
 
 /** What a page says on the control channel. */
-export const pageToHost = tagged("type", {
-  hello: object({ version: uint(16) }),
-  bye: object({}),
-});
+export const pageToHost = (value: unknown) => tagged("type", { hello: object({ version: uint(16) }), bye: object({}) })(value);
 
 /** What a page says on the control channel. */
 export type PageToHost = Decoded<typeof pageToHost>;
 
 /** What the host says on the control channel. */
-export const hostToPage = tagged("type", {
-  hello: object({ version: uint(16), maxExchanges: uint(32) }),
-  bye: object({ reason }),
-});
+export const hostToPage = (value: unknown) =>
+  tagged("type", { hello: object({ version: uint(16), maxExchanges: uint(32) }), bye: object({ reason }) })(value);
 
 /** What the host says on the control channel. */
 export type HostToPage = Decoded<typeof hostToPage>;

@@ -38,6 +38,8 @@ class PageLab {
     });
     for (const name of ["page.js", "worker.js", "host.js"]) this.#scripts.set(name, await readFile(join(folder, name)));
     await rm(folder, { recursive: true });
+    const clock = (name) => `window.${name} = performance.now();`;
+    this.#scripts.set("page.js", `${clock("beforeScript")}${this.#scripts.get("page.js")};${clock("afterScript")}`);
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
     this.#server.listen(0, "127.0.0.1");
     await once(this.#server, "listening");
@@ -72,7 +74,7 @@ class PageLab {
     const { pathname } = new URL(request.url, this.url);
     const script = this.#scripts.get(pathname.replace("/_wingman/", "").replace("/", ""));
     if (script) {
-      response.writeHead(200, { "content-type": "text/javascript", "service-worker-allowed": "/" }).end(script);
+      response.writeHead(200, { "content-type": "text/javascript; charset=utf-8", "service-worker-allowed": "/" }).end(script);
     } else if (pathname === "/_wingman/echo") {
       response.writeHead(204).end();
     } else if (pathname === "/host") {
@@ -85,7 +87,7 @@ class PageLab {
       const native = "<script>window.NativeWebSocket = WebSocket</script>";
       const tag = `<script src="/_wingman/page.js" data-wingman='${attribute}'></script>`;
       response.writeHead(200, { "content-type": "text/html" });
-      response.end(`<!doctype html><html><head>${native}${tag}<script>window.afterScript = performance.now()</script><title>lab</title></head><body><h1>lab</h1></body></html>`);
+      response.end(`<!doctype html><html><head>${native}${tag}<title>lab</title></head><body><h1>lab</h1></body></html>`);
     }
   }
 
