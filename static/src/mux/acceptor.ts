@@ -44,6 +44,7 @@ export class Acceptor extends Mux {
 
   protected override onOpen(id: number, flags: number, head: Bytes): void {
     rule(id % 2, "wrong-side");
+    this.frames++;
     if (id < this.nextId) {
       this.onMoreHead(id, flags, head);
       return;

@@ -72,6 +72,8 @@ export class Mux {
   private readonly creditDue: number[] = [];
   private readonly heartbeat: Heartbeat;
   private growthLeft: number;
+  /** Frames that have arrived on all streams. */
+  protected frames = 0;
   /** The shortest one measured: later ones may have waited in queues. */
   private roundTrip: number | undefined;
   private readonly out = new Writer();
@@ -306,10 +308,12 @@ export class Mux {
   /** Hands something to a stream and tells its reader. `false`: nothing can be read yet. */
   // eslint-disable-next-line @typescript-eslint/no-invalid-void-type
   private withReceive(id: number, act: (receive: Receive) => boolean | void): void {
+    this.frames++;
     const receive = this.known(id)?.receive;
     if (!receive) {
       return;
     }
+    receive.frames++;
     if (act(receive) !== false && receive.hasUnread && !receive.notified) {
       receive.notified = true;
       this.events.push({ type: "readable", stream: id });
@@ -409,6 +413,7 @@ export class Mux {
       }
       putFrame(out, frame);
     }
+    const traffic = { now, roundTrip: this.roundTrip, frames: this.frames };
     while (out.length + HEADER_LEN + 8 <= limit) {
       const id = this.creditDue.pop();
       if (id === undefined) {
@@ -417,7 +422,7 @@ export class Mux {
       const stream = this.streams.get(id);
       if (stream) {
         stream.creditDue = false;
-        const [bytes, growth] = stream.receive.takeCredit(this.growthLeft, now, this.roundTrip);
+        const [bytes, growth] = stream.receive.takeCredit(this.growthLeft, traffic);
         this.growthLeft -= growth;
         if (bytes) {
           putFrame(out, { type: FrameType.credit, stream: id, bytes });

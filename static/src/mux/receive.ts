@@ -10,6 +10,24 @@ import { rule } from "./error.ts";
 const MAX_UNREAD_INTERIM = 8;
 
 /**
+ * The least window of a stream that has the carrier to itself: room enough that neither end waits for the other's turn
+ * on the processor. Nobody is there who would have to wait behind it.
+ */
+const LONE_WINDOW = 1024 * 1024;
+
+/** Content read without a frame of another stream in between, after which a stream has the carrier to itself. */
+const LONE_AFTER = 1024 * 1024;
+
+/** What windows are judged by. */
+export interface Traffic {
+  readonly now: number;
+  /** The shortest one measured. */
+  readonly roundTrip: number | undefined;
+  /** Frames that have arrived on all streams. */
+  readonly frames: number;
+}
+
+/**
  * What arrived on a stream, in order: heads (the final one once, interim ones before it), content (never empty), and
  * one end. `finish` comes only after every byte was read, `reset` after what came before it.
  */
@@ -28,6 +46,8 @@ type State = "head" | "content" | "finished" | "reset";
 export class Receive {
   /** A wake-up was handed out and nothing has been read since. */
   notified = false;
+  /** Frames that have arrived on this stream. */
+  frames = 0;
   private readonly config: Config;
   private state: State = "head";
   private partialHead: Bytes = NONE;
@@ -47,6 +67,10 @@ export class Receive {
   private unreturned = 0;
   /** When credit was given last. */
   private credited: number | undefined;
+  /** Frames that had arrived on other streams when credit was given last. */
+  private others = 0;
+  /** Content read since then, and since others were seen to be active. */
+  private alone = 0;
 
   constructor(config: Config) {
     this.config = config;
@@ -176,30 +200,45 @@ export class Receive {
   }
 
   /**
-   * The credit to give back, 0 for none, and what it takes from `budget`. The window is widened when the reader keeps
-   * up with the carrier and the window, not the reader, is what holds the content back: it should cover two round
-   * trips of what was read. A wider one would only fill queues on the way.
+   * The credit to give back, 0 for none, and what it takes from `budget`, which may be below 0. The window is widened
+   * when the reader keeps up with the carrier and the window, not the reader, is what holds the content back: it should
+   * cover two round trips of what was read. A wider one would only fill queues on the way, ahead of small exchanges; a
+   * stream that has the carrier to itself may do so, until another one is active.
    */
-  takeCredit(budget: number, now: number, roundTrip: number | undefined): [credit: number, growth: number] {
-    if (this.state !== "content" || !this.unreturned) {
+  takeCredit(budget: number, traffic: Traffic): [credit: number, growth: number] {
+    const read = this.unreturned;
+    if (this.state !== "content" || !read) {
       return [0, 0];
     }
+    const { maxWindow } = this.config;
+    const needed = Math.min(this.needed(traffic), Math.max(maxWindow, INITIAL_CREDIT));
+    let growth = 0;
+    if (this.window < needed && !this.queue.length) {
+      const wanted = Math.min(this.window, maxWindow - this.window);
+      growth = wanted <= budget ? wanted : 0;
+    } else if (!this.alone) {
+      // Others are active: the excess goes, but not all at once, for measurements vary.
+      growth = -Math.min(Math.max(this.window - needed, 0), read >> 1);
+    }
+    this.unreturned = 0;
+    this.window += growth;
+    this.allowance += read + growth;
+    return [read + growth, growth];
+  }
+
+  /** The window that does not hold content back, given what was read since this was asked last. */
+  private needed({ now, roundTrip, frames }: Traffic): number {
+    const others = frames - this.frames;
+    this.alone = this.others === others ? this.alone + this.unreturned : 0;
+    this.others = others;
     const since = this.credited;
     this.credited = now;
-    const wideEnough =
-      since !== undefined &&
-      roundTrip !== undefined &&
-      // At a clock that did not move the reader is as fast as can be.
-      (this.unreturned * 2 * roundTrip) / Math.max(now - since, 1e-6) < this.window;
-    let growth = Math.min(this.window, Math.max(this.config.maxWindow - this.window, 0));
-    if (this.queue.length || wideEnough || growth > budget) {
-      growth = 0;
+    if (since === undefined || roundTrip === undefined) {
+      return this.window * 2;
     }
-    const credit = this.unreturned + growth;
-    this.window += growth;
-    this.allowance += credit;
-    this.unreturned = 0;
-    return [credit, growth];
+    // At a clock that did not move the reader is as fast as can be.
+    const bytes = Math.floor((this.unreturned * 2 * roundTrip) / Math.max(now - since, 1e-6));
+    return Math.max(bytes, this.alone >= LONE_AFTER ? LONE_WINDOW : INITIAL_CREDIT);
   }
 
   /** What the window took from the growth budget; given back when the stream ends. */

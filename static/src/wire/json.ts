@@ -1,8 +1,6 @@
 /**
  * Readers of JSON values: each takes what was parsed and gives what it means, or throws. Unknown keys are dropped, so
  * that additions need no new version; what is missing or of another type is an error.
- *
- * The pragmas let esbuild leave out readers that nobody uses.
  */
 
 /** Not the message that was expected. */
@@ -26,7 +24,6 @@ export function parse<T>(read: Json<T>, text: string): T {
 }
 
 /** A string, of a form if given. */
-/* @__NO_SIDE_EFFECTS__ */
 export const string =
   (form?: RegExp): Json<string> =>
   (value) =>
@@ -38,20 +35,17 @@ export const bool: Json<boolean> = (value) => (typeof value === "boolean" ? valu
 export const number: Json<number> = (value) => (Number.isFinite(value) ? (value as number) : fail());
 
 /** An integer of so many bits, from 0. */
-/* @__NO_SIDE_EFFECTS__ */
 export const uint =
   (bits: number): Json<number> =>
   (value) =>
     Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** bits ? (value as number) : fail();
 
-/* @__NO_SIDE_EFFECTS__ */
 export const list =
   <T>(item: Json<T>): Json<T[]> =>
   (value) =>
     Array.isArray(value) ? value.map(item) : fail();
 
 /** A list that is left out where it is empty. */
-/* @__NO_SIDE_EFFECTS__ */
 export const some =
   <T>(item: Json<T>): Json<T[] | undefined> =>
   (value) => {
@@ -60,28 +54,24 @@ export const some =
   };
 
 /** One of some strings; another one is `other`, if there is such. */
-/* @__NO_SIDE_EFFECTS__ */
 export const oneOf =
   <T extends string>(some: readonly T[], other?: T): Json<T> =>
   (value) =>
     typeof value === "string" ? (some.find((one) => one === value) ?? other ?? fail()) : fail();
 
 /** What may be missing, or null. */
-/* @__NO_SIDE_EFFECTS__ */
 export const optional =
   <T>(inner: Json<T>): Json<T | undefined> =>
   (value) =>
     value === undefined || value === null ? undefined : inner(value);
 
 /** What may be missing and is written as null then. */
-/* @__NO_SIDE_EFFECTS__ */
 export const nullable =
   <T>(inner: Json<T>): Json<T | null> =>
   (value) =>
     value === undefined || value === null ? null : inner(value);
 
 /** What may be missing and is this then. */
-/* @__NO_SIDE_EFFECTS__ */
 export const byDefault =
   <T>(inner: Json<T>, value: T): Json<T> =>
   (given) =>
@@ -95,7 +85,6 @@ type Shaped<S extends Shape> = { [K in Exclude<keyof S, Optional<S>>]: Decoded<S
 };
 
 /** An object with these keys, in this order. */
-/* @__NO_SIDE_EFFECTS__ */
 export const object =
   <S extends Shape>(shape: S): Json<Shaped<S>> =>
   (value) => {
@@ -111,7 +100,6 @@ export const object =
   };
 
 /** One of some objects, told apart by the string at `key`. */
-/* @__NO_SIDE_EFFECTS__ */
 export const tagged =
   <K extends string, V extends Record<string, Json<object>>>(
     key: K,
