@@ -119,8 +119,7 @@ export class Exchange implements DirectExchange, StreamUser {
     const error = broken(this.#carrier.wasSent(this.#id));
     const kept: Item[] = [];
     for (let item; (item = this.#take()); ) kept.push(item);
-    const last = kept.at(-1)?.type;
-    if (last !== "finish" && last !== "reset") kept.push({ type: "broken", error });
+    kept.push({ type: "broken", error });
     this.#letGo(kept, error);
     this.wake();
   }

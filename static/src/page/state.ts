@@ -58,7 +58,7 @@ class Surface extends EventTarget {
   constructor(page: PageState) {
     super();
     this.#page = page;
-    Object.freeze(this);
+    Object.seal(this);
   }
 
   get state(): PathState {
