@@ -95,7 +95,8 @@ export class Receive {
     }
     this.partialHead = NONE;
     if (interim) {
-      rule(++this.interimUnread <= MAX_UNREAD_INTERIM, "interim-flood");
+      rule(this.interimUnread < MAX_UNREAD_INTERIM, "interim-flood");
+      this.interimUnread++;
     } else {
       this.state = "content";
     }
