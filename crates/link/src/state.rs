@@ -16,11 +16,12 @@ use wingman_wire::{code::CloseCode, frame::StreamId};
 
 use crate::{driver::Wakers, exchange::Exchange};
 
-/// Control messages that may wait for their reader, and their bytes; more is a peer that floods. After a stall
-/// of the network a host gets at once what all its visitors have signaled meanwhile: the edge's budget for
-/// that (`proxy/src/signaling/peers.rs`) stays below.
-const MAX_CONTROL: usize = 4096;
-const MAX_CONTROL_BYTES: usize = 2 * 1024 * 1024;
+/// Control messages that may wait for their reader; more is a peer that floods. After a stall of the network a
+/// host gets at once what all its visitors have signaled meanwhile: the edge's budget for that stays below.
+pub const MAX_CONTROL: usize = 4096;
+
+/// Their bytes in all.
+pub const MAX_CONTROL_BYTES: usize = 2 * 1024 * 1024;
 
 /// Why a carrier is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
