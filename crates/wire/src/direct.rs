@@ -17,7 +17,7 @@ pub const CHANNEL_LABEL: &str = crate::SUBPROTOCOL;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum PageToHost {
-    /// Its first message.
+    /// Its first message, the answer to the host's.
     Hello {
         /// [`crate::VERSION`]; another one is answered by `bye`.
         version: u16,
@@ -30,7 +30,7 @@ pub enum PageToHost {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum HostToPage {
-    /// Its answer to the page's; only then is the direct path up.
+    /// Its first message; the direct path is up when the page has it.
     Hello {
         /// [`crate::VERSION`].
         version: u16,

@@ -38,12 +38,15 @@ pub(crate) struct Page {
     pub(crate) channels: Vec<Arc<dyn DataChannel>>,
     pub(crate) links: Vec<Link>,
     pub(crate) states: Mutex<mpsc::UnboundedReceiver<ConnectionState>>,
-    /// Answers so far.
-    pub(crate) answers: mpsc::UnboundedReceiver<String>,
+    answers: Mutex<mpsc::UnboundedReceiver<String>>,
+    /// The host's candidates.
+    candidates: Candidates,
     signal: Signal,
     opened: Arc<Notify>,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
+
+type Candidates = Arc<parking_lot::Mutex<Vec<String>>>;
 
 type Signal = Arc<dyn Fn(Body) + Send + Sync>;
 
@@ -105,9 +108,10 @@ impl Page {
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
         let (tell_state, states) = mpsc::unbounded_channel();
         let (tell_answer, answers) = mpsc::unbounded_channel();
-        tasks.spawn(listen(connection.clone(), inbox, tell_answer, tell_state));
-        let states = Mutex::new(states);
-        Self { id, connection, channels, links, states, answers, signal, opened, _tasks: tasks }
+        let candidates = Candidates::default();
+        tasks.spawn(listen(connection.clone(), inbox, candidates.clone(), tell_answer, tell_state));
+        let (states, answers) = (Mutex::new(states), Mutex::new(answers));
+        Self { id, connection, channels, links, states, answers, candidates, signal, opened, tasks }
     }
 
     /// Says something to the host.
@@ -124,15 +128,39 @@ impl Page {
         self.signal(Body::Offer(Description { sdp }));
     }
 
-    /// Until the direct path is up.
-    pub(crate) async fn connect(&self) -> u32 {
+    /// The host's next answer.
+    pub(crate) async fn answer(&self) -> String {
+        let answer = async { self.answers.lock().await.recv().await };
+        timeout(DEADLINE, answer).await.expect("an answer in time").expect("the host")
+    }
+
+    /// Which ports the host has offered.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        let candidates = self.candidates.lock();
+        let words = candidates.iter().filter_map(|candidate| candidate.split(' ').nth(5));
+        words.map(|port| port.parse().expect("a port")).collect()
+    }
+
+    /// From now on nobody takes what the host sends.
+    pub(crate) fn stop_reading(&mut self) {
+        self.tasks.abort_all();
+    }
+
+    /// Until the host has said hello; the page has not. Gives the host's limit of exchanges.
+    pub(crate) async fn open_channels(&self) -> u32 {
         self.offer(false).await;
         timeout(DEADLINE, self.opened.notified()).await.expect("channels in time");
-        self.say(&PageToHost::Hello { version: VERSION });
         match self.hear().await {
             Some(HostToPage::Hello { version: VERSION, max_exchanges }) => max_exchanges,
             other => panic!("no hello but {other:?}"),
         }
+    }
+
+    /// Until the direct path is up.
+    pub(crate) async fn connect(&self) -> u32 {
+        let max_exchanges = self.open_channels().await;
+        self.say(&PageToHost::Hello { version: VERSION });
+        max_exchanges
     }
 
     pub(crate) fn say(&self, message: &PageToHost) {
@@ -257,6 +285,7 @@ async fn drive(channel: Arc<dyn DataChannel>, link: Link, opened: Arc<Notify>) {
 async fn listen(
     connection: Arc<dyn PeerConnection>,
     mut inbox: mpsc::UnboundedReceiver<Body>,
+    candidates: Candidates,
     tell_answer: mpsc::UnboundedSender<String>,
     tell_state: mpsc::UnboundedSender<ConnectionState>,
 ) {
@@ -268,6 +297,9 @@ async fn listen(
                 connection.set_remote_description(answer).await.expect("set");
             }
             Body::IceCandidate(candidate) => {
+                if !candidate.candidate.is_empty() {
+                    candidates.lock().push(candidate.candidate.clone());
+                }
                 let init = RTCIceCandidateInit {
                     candidate: candidate.candidate,
                     sdp_mid: candidate.sdp_mid,

@@ -48,7 +48,6 @@ export class Peer {
       const channel = connection.createDataChannel(CHANNEL_LABEL, { negotiated: true, id, ordered: true, protocol: CHANNEL_LABEL });
       return new Carrier(channel, {
         open: () => {
-          if (id === CONTROL_CHANNEL) carrier().control({ type: "hello", version: VERSION });
           this.#isUp();
         },
         heard: () => this.#events?.heard(),
@@ -59,7 +58,6 @@ export class Peer {
         lost: (reason) => this.#events?.lost(reason),
       });
     });
-    const carrier = (): Carrier => this.carriers[CONTROL_CHANNEL] as Carrier;
     connection.onicecandidate = ({ candidate }): void => {
       const { candidate: text, sdpMid, sdpMLineIndex } = candidate ?? { candidate: "", sdpMid: null, sdpMLineIndex: null };
       this.say({ type: "ice-candidate", data: { candidate: text, sdpMid, sdpMLineIndex } });
@@ -159,6 +157,8 @@ export class Peer {
         return;
       }
       if (message.version === VERSION && message.maxExchanges > 0) {
+        // The host speaks first: what a page sends before the host has its channels may be lost there.
+        if (this.#maxExchanges === undefined) this.carriers[CONTROL_CHANNEL]?.control({ type: "hello", version: VERSION });
         this.#maxExchanges = message.maxExchanges;
         this.#isUp();
         return;

@@ -86,7 +86,7 @@ export class Program {
 
   #keep(line) {
     this.#output.push(line);
-    if (this.#output.length > 60) this.#output.shift();
+    if (this.#output.length > Number(process.env.KEPT_LINES ?? 60)) this.#output.shift();
   }
 }
 

@@ -93,6 +93,11 @@ class Share {
     return this.#host.pid;
   }
 
+  /** The last lines it printed. */
+  get output() {
+    return this.#host.output;
+  }
+
   kill() {
     return this.#host.kill();
   }
