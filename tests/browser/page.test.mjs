@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { browsers, launch, sleep, until } from "./harness.mjs";
+import { collectConnections } from "./lib/connections.mjs";
 import { startPageLab } from "./lib/page-lab.mjs";
 import { checks } from "./lib/websocket-checks.mjs";
 
@@ -268,22 +269,4 @@ for (const name of browsers) {
       await page.close();
     });
   });
-}
-
-/** Keeps the connections that the page makes, and their channels, in `window.connections`. */
-function collectConnections() {
-  window.connections = [];
-  const Native = RTCPeerConnection;
-  window.RTCPeerConnection = class RTCPeerConnection extends Native {
-    channels = [];
-    constructor(...args) {
-      super(...args);
-      window.connections.push(this);
-    }
-    createDataChannel(...args) {
-      const channel = super.createDataChannel(...args);
-      this.channels.push(channel);
-      return channel;
-    }
-  };
 }

@@ -15,6 +15,7 @@ interface Lab {
   /** No answer. */
   deaf: boolean;
   byes: number;
+  hellos: number;
   offers: number;
   peers: number;
   requests: number;
@@ -29,6 +30,7 @@ const lab: Lab = {
   frozen: false,
   deaf: false,
   byes: 0,
+  hellos: 0,
   offers: 0,
   peers: 0,
   requests: 0,
@@ -91,7 +93,7 @@ function serve(channel: RTCDataChannel): void {
       } else if (event.type === "control") {
         const said = decodeControl(pageToHost, event.json);
         if (said.type === "bye") lab.byes++;
-        else mux.sendControl(encodeControl({ type: "hello", version: 1, maxExchanges: 64 }));
+        else lab.hellos++;
       } else if ("stream" in event) {
         streams.get(event.stream)?.wake();
       }
@@ -108,6 +110,11 @@ function serve(channel: RTCDataChannel): void {
     pump();
   });
   pumps.add(pump);
+  channel.onopen = () => {
+    // The host speaks first.
+    if (channel.id === 0) mux.sendControl(encodeControl({ type: "hello", version: 1, maxExchanges: 64 }));
+    pump();
+  };
   channel.onbufferedamountlow = pump;
   channel.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {
     if (lab.frozen) return;
