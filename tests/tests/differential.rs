@@ -9,6 +9,8 @@
 mod case;
 #[path = "differential/compare.rs"]
 mod compare;
+#[path = "differential/documents.rs"]
+mod documents;
 #[path = "differential/message.rs"]
 mod message;
 #[path = "differential/origin.rs"]
@@ -66,8 +68,11 @@ impl Stage {
         let Self { cases, origin, edge, authorities, .. } = self;
         let (case, front) = (&cases[number], SocketAddr::from(([127, 0, 0, 1], edge.port())));
         let alone = exchange(origin, origin.address, &authorities.origin, number, case).await;
-        let shared = exchange(origin, front, &authorities.session, number, case).await;
-        compare(case, &alone, &shared, authorities)
+        let mut shared = exchange(origin, front, &authorities.session, number, case).await;
+        let allowed = documents::undo(&alone, &mut shared);
+        let mut findings = compare(case, &alone, &shared, authorities);
+        findings.allowed.extend(allowed);
+        findings
     }
 }
 
@@ -75,6 +80,7 @@ impl Stage {
 async fn a_session_adds_nothing_and_loses_nothing() {
     let mut cases = requests::all();
     cases.extend(responses::all());
+    cases.extend(documents::all());
     cases.extend(random::all(SEED, RANDOM_CASES));
     assert!(cases.len() >= 250, "{} cases", cases.len());
     let mut stage = Stage::of(cases).await;

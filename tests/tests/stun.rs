@@ -86,8 +86,8 @@ async fn a_port_that_is_taken_ends_the_start_and_shutdown_frees_it() {
         command.args(["--stun", &v4.to_string()]);
     });
     second.ended(Duration::from_secs(10)).await;
-    let log = second.log();
-    assert!(log.contains(&format!("cannot listen on {v4}")), "{log}");
+    let said = format!("cannot listen on {v4}");
+    until("it says why", Duration::from_secs(5), async || second.log().contains(&said)).await;
     first.signal(Signal::Terminate);
     first.program().ended(Duration::from_secs(10)).await;
     UdpSocket::bind(v4).await.expect("the port is free");

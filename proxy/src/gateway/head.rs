@@ -227,12 +227,13 @@ fn prepare(header: &mut ResponseHeader, asked: Asked<'_>) -> pingora::Result<Doc
             Verdict::Document(edits, rewriter) => (edits, Document::Changed(rewriter)),
         };
     let HeadEdits { remove, append } = edits;
-    for name in &remove {
-        header.remove_header(name);
+    // Made anew: removing from a map changes the order of the others.
+    let mut edited = ResponseHeader::build_no_case(header.status, Some(header.headers.len()))?;
+    let kept = header.headers.iter().filter(|(name, _)| !remove.contains(name));
+    for (name, value) in kept.chain(append.iter().map(|(name, value)| (name, value))) {
+        edited.append_header(name.clone(), value.clone())?;
     }
-    for (name, value) in append {
-        header.append_header(name, value)?;
-    }
+    *header = edited;
     Ok(document)
 }
 

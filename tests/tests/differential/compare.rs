@@ -25,11 +25,13 @@ pub(crate) enum Allowed {
     Date,
     Names,
     CookieDomain,
+    Documents,
+    VisitorCookie,
 }
 
 impl Allowed {
     /// All of them.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::FieldNameCase,
         Self::FieldLineOrder,
         Self::ForwardingFields,
@@ -45,6 +47,8 @@ impl Allowed {
         Self::Date,
         Self::Names,
         Self::CookieDomain,
+        Self::Documents,
+        Self::VisitorCookie,
     ];
 
     /// Its name in docs/protocol.md.
@@ -65,6 +69,8 @@ impl Allowed {
             Self::Date => "date",
             Self::Names => "names",
             Self::CookieDomain => "cookie-domain",
+            Self::Documents => "documents",
+            Self::VisitorCookie => "visitor-cookie",
         }
     }
 }

@@ -18,7 +18,7 @@ async fn a_document_has_the_script_before_its_own_and_is_else_the_same() {
     assert!(place("<head>") < place("/_wingman/page.js"));
     assert!(place("/_wingman/page.js") < place("<title>"));
     assert!(place("/_wingman/page.js") < place("first()"));
-    assert_eq!(stage.count("injected").await, 1.0);
+    stage.counts("injected", 1.0).await;
 
     let (_, tag) = split(&response.content);
     let config: Value = serde_json::from_str(&tag.expect("there is one")).expect("JSON");
@@ -51,7 +51,7 @@ async fn pages_of_any_shape() {
         assert_eq!(String::from_utf8_lossy(&without), page);
         assert_eq!(tag.is_some(), has_place, "{page}");
     }
-    assert_eq!(stage.count("no-place").await, 2.0);
+    stage.counts("no-place", 2.0).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! A session whose origin the test plays, and what visitors get through it.
 
-use wingman_tests::{EdgeOptions, Handed, Head, HostOptions, Message, Share, soon};
+use std::time::Duration;
+
+use wingman_tests::{EdgeOptions, Handed, Head, HostOptions, Message, Share, soon, until};
 
 /// What browsers send when a person opens a page.
 pub(crate) const NAVIGATION: &str = "Sec-Fetch-Dest: document\r\nSec-Fetch-Mode: navigate\r\n\
@@ -50,9 +52,15 @@ impl Stage {
         self.exchange("GET /", NAVIGATION, answer).await.1
     }
 
-    pub(crate) async fn count(&self, outcome: &str) -> f64 {
-        let metrics = self.share.edge.metrics().await;
-        metrics.get(&format!("injections_total{{outcome=\"{outcome}\"}}"))
+    /// Waits until so many documents have come to this outcome: they count when they have ended, which
+    /// is after their visitor has all of them.
+    pub(crate) async fn counts(&self, outcome: &str, expected: f64) {
+        let name = format!("injections_total{{outcome=\"{outcome}\"}}");
+        let what = format!("{expected} × {outcome}");
+        until(&what, Duration::from_secs(5), async || {
+            self.share.edge.metrics().await.get(&name) == expected
+        })
+        .await;
     }
 }
 
