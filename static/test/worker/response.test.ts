@@ -102,9 +102,12 @@ describe("head", () => {
     assert.deepEqual([got.body, got.headers.get("content-length")], [null, "5"]);
   });
 
-  test("redirects are passed on as they are", async () => {
-    const got = await response(request("/x"), 307, [["location", "/y"]]);
-    assert.deepEqual([got.status, got.headers.get("location"), got.redirected], [307, "/y", false]);
+  test("redirects are passed on as they are, but for content that nobody can see", async () => {
+    const content = new TextEncoder().encode("moved");
+    const got = await response(request("/x"), 307, [["location", "/y"]], content);
+    assert.deepEqual([got.status, got.headers.get("location"), got.redirected, got.body], [307, "/y", false, null]);
+    const nowhere = await response(request("/x"), 302, [], content);
+    assert.equal(await nowhere.text(), "moved");
   });
 
   for (const [what, status, fields] of [
