@@ -37,6 +37,7 @@ function checkReceive(receive: Receive): void {
   }
   assert(receive["window"] <= Math.max(maxWindow, INITIAL_CREDIT));
   assert(receive["partialHead"].length <= maxHead);
+  assert(receive["state"] === "head" || !receive["partialHead"].length, "nothing is kept of a head that is whole");
   assert(receive["interimUnread"] >= 0 && receive["interimUnread"] <= 8);
   queue.forEach((item, position) => {
     if (item.type === "finish" || item.type === "reset") {

@@ -11,7 +11,7 @@ import { anyOf, below, onceIn, oneOf, type Random, seeded } from "../random.ts";
 import { Peer } from "./peer.ts";
 import { type End, type Limits, type Operation, Run } from "./run.ts";
 
-const SCENARIOS = 300;
+const SCENARIOS = 240;
 
 const peer = new Peer();
 after(() => {
@@ -29,6 +29,17 @@ test("honest ends do the same in both languages", async () => {
   }
 });
 
+test("windows follow the traffic alike in both languages", async () => {
+  const reached = new Map<string, number>();
+  const answered = ([1, 3] as const).map(
+    (id): Operation => ({ do: "send-head", id, length: 1, interim: false, last: false }),
+  );
+  for (let seed = 0; seed < SCENARIOS / 5; seed++) {
+    await compare(seed, [...OPENED, ...answered], 700, traffic, reached);
+  }
+  assert((reached.get("shrunk") ?? 0) >= 25, `shrunk: ${reached.get("shrunk")}`);
+});
+
 test("ends with hostile peers give the same verdicts in both languages", async () => {
   const reached = new Map<string, number>();
   for (let seed = 0; seed < SCENARIOS; seed++) {
@@ -44,7 +55,7 @@ test("ends with hostile peers give the same verdicts in both languages", async (
 /** Runs operations here, then there, and compares what was seen. */
 async function compare(
   seed: number,
-  before: Operation[],
+  first: Operation[],
   length: number,
   choose: (random: Random, run: Run) => Operation[],
   reached: Map<string, number>,
@@ -55,15 +66,17 @@ async function compare(
   const operations: Operation[] = [];
   const seen: string[] = [];
   const count = (what: string): unknown => reached.set(what, (reached.get(what) ?? 0) + 1);
+  let before = ends[0].growthBudget;
   while (operations.length < length && !(run.closed[0] && run.closed[1])) {
-    for (const operation of operations.length ? choose(random, run) : [...before, ...choose(random, run)]) {
+    for (const operation of operations.length ? choose(random, run) : [...first, ...choose(random, run)]) {
       operations.push(operation);
       seen.push(run.step(operation));
       seen.at(-1)!.match(/[a-z-]+/g)?.forEach(count);
     }
-    if (run.opener["growthLeft"] < ends[0].growthBudget) {
-      count("grown");
-    }
+    const left = run.opener["growthLeft"];
+    count(left < ends[0].growthBudget ? "grown" : "at first");
+    count(left > before ? "shrunk" : "");
+    before = left;
   }
   const there = await peer.ask({ run: { ends, operations } });
   for (const [step, operation] of operations.entries()) {
@@ -89,7 +102,7 @@ function honest(random: Random, run: Run): Operation[] {
   // Mostly a stream that is there, sometimes one that was or never will be.
   const id = onceIn(random, 20) ? below(random, 30) : anyOf(random, live);
   const code = below(random, 16);
-  const choice = below(random, 42);
+  const choice = below(random, 43);
   if (choice < 4) {
     return [{ do: "open", length: oneOf(random, [0, 30, 16_384, 16_385, 50_000, 70_000]), last: onceIn(random, 3) }];
   }
@@ -112,7 +125,19 @@ function honest(random: Random, run: Run): Operation[] {
   if (choice < 41 && id !== undefined) {
     return bulk(random, end, id);
   }
+  if (onceIn(random, 2)) {
+    return measured(random);
+  }
   return [onceIn(random, 40) ? { do: "drain", end } : { do: "max-streams", end, max: 1 + below(random, 8) }];
+}
+
+/** A PING and its answer: from now on windows are judged by the round trip. */
+function measured(random: Random): Operation[] {
+  const ms = oneOf(random, [0, 1, 20]);
+  const both = (what: "transmit" | "deliver"): Operation[] =>
+    ([0, 1] as const).map((end) => (what === "deliver" ? { do: what, end } : { do: what, end, limit: MAX_MESSAGE }));
+  const round: Operation[] = [...both("transmit"), { do: "pass", ms }, ...both("deliver"), ...both("deliver")];
+  return [{ do: "pass", ms: 5_000 }, ...round, ...round];
 }
 
 /** Content that flows for a while, with a reader that keeps up: windows grow. */
@@ -133,6 +158,21 @@ function bulk(random: Random, end: End, id: number): Operation[] {
     { do: "deliver", end },
   ];
   return Array.from({ length: below(random, 12) }, () => round).flat();
+}
+
+/** Bulk on one stream, now and then something on the other, and the round trip measured anew. */
+function traffic(random: Random): Operation[] {
+  switch (below(random, 8)) {
+    case 0:
+      return measured(random);
+    case 1:
+    case 2:
+      return [{ do: "send-data", end: 1, id: 3, length: 10 }];
+    case 3:
+      return [{ do: "read", end: 0, id: 3, items: 10 }];
+    default:
+      return bulk(random, 1, 1);
+  }
 }
 
 function ofStream(random: Random, end: End, id: number, code: number): Operation {
@@ -222,7 +262,7 @@ function message(random: Random, end: End, live: number): string {
         break;
       case 14:
         // Interim heads until there are too many.
-        for (let interim = below(random, 10); interim > 0; interim--) {
+        for (let interim = 5 + below(random, 6); interim > 0; interim--) {
           putFrame(out, { type: FrameType.head, stream, flags: 4, head: payload.subarray(0, 3) });
         }
         break;
