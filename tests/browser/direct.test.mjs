@@ -126,7 +126,6 @@ describe("direct path", { skip: process.env.DIRECT === "1" && "there is no edge"
       });
 
       test("streams arrive as they are made, and stop when nobody wants them", async () => {
-        assert.deepEqual(visitor.problems.filter((problem) => problem.startsWith("exception: ")), []);
         const { result } = await moved(async () => {
           const abort = new AbortController();
           const response = await fetch("/stream", { signal: abort.signal });
@@ -165,7 +164,7 @@ describe("direct path", { skip: process.env.DIRECT === "1" && "there is no edge"
 
       test("the console stayed clean", () => {
         const expected = [/^request: /, /status of 404/];
-        // Firefox says so of each content that a worker made and the app aborted, as one test above does.
+        // Firefox says so of each redirect that a worker made, and of content that the app aborts. Both work.
         if (name === "firefox") expected.push(/A ServiceWorker intercepted the request and encountered an unexpected error/);
         const ours = visitor.problems.filter((problem) => !expected.some((each) => each.test(problem)));
         assert.deepEqual(ours, []);

@@ -19,8 +19,7 @@ export function readHead(fields: readonly FieldLine[]): { readonly head: Headers
 export function makeResponse(status: number, head: Headers, content: Content, method: string): Response {
   const followed = status >= 300 && status < 400 && head.has("location");
   if (method === "HEAD" || NO_CONTENT.includes(status) || followed) {
-    // There is none, or nobody can see it: of a redirect Firefox would drop it with an error on the console. It is read
-    // to its end so that the exchange ends.
+    // There is none, or nobody can see it. It is read to its end so that the exchange ends.
     void content.stream.pipeTo(new WritableStream()).catch(() => undefined);
     return new Response(null, { status, headers: head });
   }
