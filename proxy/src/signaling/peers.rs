@@ -70,7 +70,7 @@ struct Taken {
     mail: mpsc::Sender<String>,
     /// Ends the socket; `None` once it was used.
     end: Option<oneshot::Sender<SignalingEnd>>,
-    /// The link of now was told of it.
+    /// The newest link was told of it.
     told: bool,
 }
 
@@ -225,7 +225,6 @@ impl Peers {
         let mut inner = self.inner.lock();
         if inner.is_linked_by(link) {
             inner.host = Host::Away;
-            inner.seats.values_mut().for_each(|seat| seat.told = false);
         }
     }
 
@@ -307,8 +306,7 @@ impl Seat {
     pub async fn leave(self) {
         let told = async {
             let _turn = self.peers.turn.lock().await;
-            let is_told = |seat: &Taken| seat.number == self.number && seat.told;
-            if !self.peers.inner.lock().seats.get(&self.peer).is_some_and(is_told) {
+            if !self.peers.inner.lock().seats.get(&self.peer).is_some_and(|seat| seat.told) {
                 return;
             }
             if let Ok(json) = control::encode(&EdgeToHost::PeerClosed { peer: self.peer }) {

@@ -166,3 +166,40 @@ fn hashes_are_masked() {
     let shown = format!("{:?} {:?}", loaded.config, loaded.settings().unwrap());
     assert!(!shown.contains(&HASH[..8]), "{shown}");
 }
+
+#[test]
+fn the_direct_path_can_be_forbidden_and_told_of_servers() {
+    let from = |variables: &[(&str, &str)]| {
+        let layers = env(variables).into_iter().chain([Layer::flag("--dev", "dev", true)]);
+        Config::load(layers).and_then(|loaded| loaded.settings())
+    };
+    assert!(from(&[]).unwrap().direct.enabled);
+    // With and without the prefix; other names without it are not ours.
+    for name in ["P2P_ENABLED", "WINGMAN_EDGE_P2P_ENABLED"] {
+        assert!(!from(&[(name, "false"), ("LISTEN", "garbage")]).unwrap().direct.enabled, "{name}");
+    }
+    for name in ["STUN_SERVERS", "WINGMAN_EDGE_STUN_SERVERS"] {
+        let settings = from(&[(name, "stun.example:3478, stun:[::1]:1,stun:127.0.0.1:2")]).unwrap();
+        let servers = ["stun:stun.example:3478", "stun:[::1]:1", "stun:127.0.0.1:2"];
+        assert!(settings.direct.stun_servers.ends_with(&servers.map(str::to_owned)), "{name}");
+    }
+    for bad in ["stun.example", "turn:stun.example:1", "stun:a:0", "http://a:1"] {
+        let error = from(&[("STUN_SERVERS", bad)]).unwrap_err().to_string();
+        assert!(error.contains("stun_servers") && error.contains("STUN_SERVERS"), "{error}");
+    }
+}
+
+#[test]
+fn limits_of_signaling_are_checked() {
+    for text in [
+        "[limits]\nsignaling_per_session = 257",
+        "[limits]\nsignaling_per_session = 0",
+        "[limits]\nsignaling_per_visitor = 0",
+        "[limits]\nsignaling_per_address = 0",
+        "[timeouts]\nsignaling_heartbeat = \"0s\"",
+        "[timeouts]\nsignaling_lifetime = \"25h\"",
+    ] {
+        assert!(matches!(problem(&least(text)), SettingsError::OutOfRange { .. }), "{text}");
+    }
+    settings(&least("[limits]\nsignaling_per_address = \"off\"")).unwrap();
+}
