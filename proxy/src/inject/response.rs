@@ -52,13 +52,7 @@ impl Injection {
         if is_head {
             return Verdict::Head(edits);
         }
-        match tag::script(&**pages) {
-            Ok(tag) => Verdict::Document(edits, Rewriter::new(&tag)),
-            Err(error) => {
-                tracing::error!(%error, "the script has no configuration");
-                Verdict::Leave(Injected::Policy)
-            }
-        }
+        Verdict::Document(edits, Rewriter::new(&tag::script(&**pages)))
     }
 
     fn examine(&self, status: StatusCode, fields: &HeaderMap) -> Result<(), Injected> {

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 /// Writes it, with this for `data-wingman`. It is ASCII, so it is the same in every encoding that is
 /// ASCII's superset.
-pub(super) fn script(config: &impl Serialize) -> Result<String, serde_json::Error> {
-    let json = serde_json::to_string(config)?;
+pub(super) fn script(config: &impl Serialize) -> String {
+    let json = serde_json::to_string(config).expect("texts, numbers and lists of them are JSON");
     let mut tag = String::with_capacity(json.len() + 64);
     tag.push_str("<script src=\"/_wingman/page.js\" data-wingman='");
     for char in json.chars() {
@@ -24,7 +24,7 @@ pub(super) fn script(config: &impl Serialize) -> Result<String, serde_json::Erro
         }
     }
     tag.push_str("'></script>");
-    Ok(tag)
+    tag
 }
 
 #[cfg(test)]
@@ -35,14 +35,14 @@ mod tests {
     fn json_survives_the_attribute() {
         let plain = serde_json::json!({ "direct": true, "stun": ["stun:a:1"] });
         assert_eq!(
-            script(&plain).unwrap(),
+            script(&plain),
             r#"<script src="/_wingman/page.js" data-wingman='{"direct":true,"stun":["stun:a:1"]}'></script>"#
         );
         let hostile = serde_json::json!({
             "a": "'></script><script>alert(1)</script>&#39;&amp;\"\\\u{0}\n",
             "b": "äœ☃😀\u{2028}",
         });
-        let tag = script(&hostile).unwrap();
+        let tag = script(&hostile);
         assert!(tag.is_ascii());
         let value = tag.split('\'').nth(1).unwrap();
         assert_eq!(tag.matches('\'').count(), 2);

@@ -73,6 +73,7 @@ fn policies_that_keep_us_out() {
         "require-trusted-types-for 'script'",
         "require-sri-for script",
         "webrtc 'block'",
+        "webrtc 'allow' 'block'",
         "script-src 'none'; script-src 'self'",
     ] {
         assert_eq!(both(&[policy]), [false, false], "{policy}");

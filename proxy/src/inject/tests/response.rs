@@ -65,6 +65,7 @@ fn html_of_any_status_with_content_is_changed() {
         let verdict = verdict(200, &[("content-type", content_type)]);
         assert!(matches!(verdict, Verdict::Document(..)), "{content_type}: {verdict:?}");
     }
+    assert!(matches!(verdict(201, &[HTML, ("location", "/a")]), Verdict::Document(..)));
     for harmless in [
         ("content-disposition", "inline; filename=\"a.html\""),
         ("content-encoding", "identity"),

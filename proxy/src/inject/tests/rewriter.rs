@@ -178,9 +178,10 @@ fn a_tag_beyond_the_limit_goes_on_as_it_is() {
         let rewriter = check(huge.as_bytes(), huge.as_bytes(), sizes);
         assert_eq!(rewriter.outcome(), Some(Injected::TooLarge));
     }
-    let large = format!("<html a=\"{}\"><head>@<title></title>", "x".repeat(6_000));
+    let long = "y".repeat(100_000);
+    let large = format!("<html a=\"{}\"><head>@<title>{long}</title>", "x".repeat(6_000));
     let (page, expected) = split(&large);
-    for sizes in [&[1000][..], &[1 << 20], &[100]] {
+    for sizes in [&[1000][..], &[1 << 20], &[100], &[10, 1 << 20]] {
         check(page.as_bytes(), expected.as_bytes(), sizes);
     }
 }
