@@ -2,9 +2,8 @@
  * The direct path of this page: makes a peer, sees whether it lives, replaces it when it does not.
  *
  * 1. `connecting`: a peer has `timeoutMs` for the host's hello. Then requests may go (`up`).
- * 2. When it is lost, every exchange on it ends at once and requests go by relay. Silence may pass and addresses may
- *    change, so the same peer gets {@link RESTART_MS} for an ICE restart (`restarting`); an answer to a question
- *    asked since brings it back.
+ * 2. When it is lost, every exchange on it ends at once and requests go by relay. Silence may pass: any message of the
+ *    host brings the peer back (`resting`). If none comes, addresses may have changed: ICE is restarted, once.
  * 3. Else it is closed, and a new one is made after a while (`waiting`), or at once when there is a reason for hope.
  */
 
@@ -26,11 +25,14 @@ type Timer = ReturnType<typeof setTimeout>;
 type State =
   /** Nothing is tried: not started, the page is away, or the host wants no peers. */
   | { readonly at: "off" }
-  | { readonly at: "waiting"; readonly timer: Timer }
-  | { readonly at: "connecting" | "restarting"; readonly peer: Peer; readonly timer: Timer }
+  | { readonly at: "waiting" }
+  | { readonly at: "connecting" | "resting"; readonly peer: Peer }
   | { readonly at: "up"; readonly peer: Peer; readonly since: number };
 
-const RESTART_MS = 4_000;
+/** For a host that was busy. */
+const PATIENCE_MS = 1_500;
+/** For an ICE restart. */
+const RESTART_MS = 3_000;
 /** A path that was up for so long was a good one: the next try may be soon. */
 const GOOD_MS = 30_000;
 const REPORT_MS = 15_000;
@@ -48,6 +50,8 @@ export class Connection implements Direct {
   readonly #reports: Reports;
   readonly #started = performance.now();
   #state: State = { at: "off" };
+  /** Ends the state. */
+  #timer: Timer | undefined;
   #attempt = 0;
   #maxExchanges = 0;
   /** Exchanges that wait for the host. */
@@ -105,12 +109,9 @@ export class Connection implements Direct {
   /** The page goes away, perhaps to come back. */
   stop(reason: Reason): void {
     const state = this.#state;
-    if (state.at === "waiting" || state.at === "connecting" || state.at === "restarting") clearTimeout(state.timer);
     this.#leaveUp();
-    this.#state = { at: "off" };
-    if ("peer" in state) {
-      this.#drop(state.peer, reason);
-    }
+    this.#enter({ at: "off" });
+    if ("peer" in state) this.#drop(state.peer, reason);
   }
 
   /** The network has changed, or the page is looked at again: what did not work may work now. */
@@ -118,7 +119,6 @@ export class Connection implements Direct {
     const state = this.#state;
     switch (state.at) {
       case "waiting":
-        clearTimeout(state.timer);
         this.#attempt = 0;
         this.#connect();
         break;
@@ -127,12 +127,19 @@ export class Connection implements Direct {
         state.peer.hurry();
         break;
       case "connecting":
-      case "restarting":
+      case "resting":
         state.peer.hurry();
         break;
       case "off":
         break;
     }
+  }
+
+  /** The only way from one state to another; `then`, after `ms`, unless there was another one by then. */
+  #enter(state: State, ms?: number, then?: () => void): void {
+    clearTimeout(this.#timer);
+    this.#state = state;
+    if (then) this.#timer = setTimeout(then, ms);
   }
 
   #connect(): void {
@@ -145,9 +152,12 @@ export class Connection implements Direct {
         },
         heard: () => {
           this.#liveness.onHeard(performance.now());
+          if (this.#state.at === "resting") this.#onUp(peer);
         },
         roundTrip: (ms) => {
-          this.#onRoundTrip(peer, ms);
+          this.#stats.roundTrip.direct = ms;
+          this.#liveness.onRoundTrip(ms);
+          this.onroundtrip?.();
         },
         lost: (reason) => {
           this.#onLost(peer, reason);
@@ -155,34 +165,25 @@ export class Connection implements Direct {
       });
     } catch {
       // A policy of the page or the browser.
-      this.#state = { at: "off" };
+      this.#enter({ at: "off" });
       this.onrelay?.("unsupported");
       return;
     }
     this.#liveness = new Liveness(performance.now());
-    const timer = setTimeout(() => {
+    this.#enter({ at: "connecting", peer }, this.#config.timeoutMs, () => {
       this.#giveUp(peer, "timeout");
-    }, this.#config.timeoutMs);
-    this.#state = { at: "connecting", peer, timer };
+    });
   }
 
   #onUp(peer: Peer): void {
-    const state = this.#state;
-    if (state.at !== "connecting" && state.at !== "restarting") return;
-    clearTimeout(state.timer);
+    const { at } = this.#state;
+    if (at !== "connecting" && at !== "resting") return;
     const now = performance.now();
     this.#stats.timeToDirectMs ??= now - this.#started;
-    this.#state = { at: "up", peer, since: now };
+    this.#enter({ at: "up", peer, since: now });
     this.#act(this.#liveness.ask(now));
     this.onchange?.(true);
     void this.#reportNetwork(peer);
-  }
-
-  #onRoundTrip(peer: Peer, ms: number): void {
-    this.#stats.roundTrip.direct = ms;
-    this.#liveness.onRoundTrip(ms);
-    this.onroundtrip?.();
-    if (this.#state.at === "restarting") this.#onUp(peer);
   }
 
   #onLost(peer: Peer, reason: Reason): void {
@@ -194,34 +195,33 @@ export class Connection implements Direct {
       this.#leaveUp();
       // With the channels gone there is nothing to bring back.
       if (reason === "ice" || reason === "silent") {
-        const timer = setTimeout(() => {
+        const giveUp = (): void => {
           this.#giveUp(peer, reason);
-        }, RESTART_MS);
-        this.#state = { at: "restarting", peer, timer };
+        };
+        this.#enter({ at: "resting", peer }, reason === "ice" ? 0 : PATIENCE_MS, () => {
+          peer.restart();
+          this.#enter({ at: "resting", peer }, RESTART_MS, giveUp);
+        });
         this.#report("disconnected", reason);
-        peer.restart();
         peer.ask(false);
         this.onrelay?.(reason);
       } else {
         this.#giveUp(peer, reason);
       }
-    } else if (at === "connecting" || (at === "restarting" && reason !== "ice")) {
+    } else if (at === "connecting" || (at === "resting" && reason !== "ice")) {
       this.#giveUp(peer, reason);
     }
   }
 
   /** Closes the peer; tries another one later. */
   #giveUp(peer: Peer, reason: Reason): void {
-    const state = this.#state;
-    if ("timer" in state) clearTimeout(state.timer);
     this.#report("failed", reason);
     if (FINAL.includes(reason)) {
-      this.#state = { at: "off" };
+      this.#enter({ at: "off" });
     } else {
-      const timer = setTimeout(() => {
+      this.#enter({ at: "waiting" }, backoff(this.#attempt++, Math.random()), () => {
         this.#connect();
-      }, backoff(this.#attempt++, Math.random()));
-      this.#state = { at: "waiting", timer };
+      });
     }
     this.#drop(peer, reason);
     this.onrelay?.(reason);
@@ -232,7 +232,7 @@ export class Connection implements Direct {
     const state = this.#state;
     if (state.at !== "up") return;
     if (performance.now() - state.since > GOOD_MS) this.#attempt = 0;
-    this.#state = { at: "off" };
+    this.#enter({ at: "off" });
     clearTimeout(this.#livenessTimer);
     this.#livenessTimer = undefined;
     this.#livenessDue = Infinity;

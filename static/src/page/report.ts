@@ -10,9 +10,8 @@ const MAX_FALLBACKS = 32;
 
 export class Reports {
   readonly #stats: Stats;
-  #exchanges = 0;
-  #sent = 0;
-  #received = 0;
+  /** Exchanges, bytes sent, bytes received. */
+  #told: readonly number[] = [0, 0, 0];
   #toldTimeToDirect = false;
   readonly #fallbacks: { cause: Reason; durationMs: number }[] = [];
   #network: Network | undefined;
@@ -32,25 +31,22 @@ export class Reports {
   /** Nothing: there is nothing new. */
   take(): Report | undefined {
     const { exchanges, bytes, timeToDirectMs, roundTrip } = this.#stats;
-    const { sent, received } = bytes.direct;
-    const isNew = exchanges.direct !== this.#exchanges || received !== this.#received || sent !== this.#sent;
-    const tellsTime = timeToDirectMs !== undefined && !this.#toldTimeToDirect;
-    if (!isNew && !tellsTime && this.#fallbacks.length === 0 && this.#network === undefined) return undefined;
+    const now = [exchanges.direct, bytes.direct.sent, bytes.direct.received];
+    const [directExchanges = 0, directBytesSent = 0, directBytesReceived = 0] = now.map((count, at) => count - (this.#told[at] ?? 0));
     const report: Report = {
-      directExchanges: exchanges.direct - this.#exchanges,
-      directBytesSent: sent - this.#sent,
-      directBytesReceived: received - this.#received,
-      ...(tellsTime && { timeToDirectMs }),
-      ...(roundTrip.direct !== undefined && { directRoundTripMs: roundTrip.direct }),
-      ...(roundTrip.relay !== undefined && { relayRoundTripMs: roundTrip.relay }),
+      ...(timeToDirectMs !== undefined && !this.#toldTimeToDirect && { timeToDirectMs }),
       ...(this.#fallbacks.length > 0 && { fallbacks: this.#fallbacks.splice(0) }),
       ...(this.#network && { network: this.#network }),
+      directExchanges,
+      directBytesSent,
+      directBytesReceived,
     };
-    this.#exchanges = exchanges.direct;
-    this.#sent = sent;
-    this.#received = received;
-    this.#toldTimeToDirect ||= tellsTime;
+    if (Object.values(report).every((value) => value === 0)) return undefined;
+    this.#told = now;
+    this.#toldTimeToDirect = timeToDirectMs !== undefined;
     this.#network = undefined;
+    if (roundTrip.direct !== undefined) report.directRoundTripMs = roundTrip.direct;
+    if (roundTrip.relay !== undefined) report.relayRoundTripMs = roundTrip.relay;
     return report;
   }
 }
