@@ -78,7 +78,7 @@ impl Injection {
                 FieldEdit::Replace(validator::restore(value))
             }
             // RFC 9111 §4.1 lets a cache ask with the tag of a response that was for another
-            // `Sec-Fetch-Dest`, and Chromium does. A 304 would hand the document to a script.
+            // `Sec-Fetch-Dest`, and Chromium and Firefox do. A 304 would hand the document to a script.
             Subject::Other { has_document: true } if name == header::IF_NONE_MATCH => {
                 validator::without_ours(value).map_or(FieldEdit::Drop, FieldEdit::Replace)
             }

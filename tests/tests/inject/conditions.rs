@@ -62,7 +62,7 @@ async fn a_cached_document_is_asked_about_by_the_origins_tag() {
     }
 }
 
-/// Chromium asks with the tag of a stored response even where `Vary` says that it is for others.
+/// Chromium and Firefox ask with the tag of a stored response even where `Vary` says that it is for others.
 #[tokio::test]
 async fn a_script_never_gets_a_cached_document() {
     let mut stage = Stage::start().await;
