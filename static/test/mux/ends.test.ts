@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CarrierError, StreamError } from "../../src/mux/error.ts";
 import { Mux } from "../../src/mux/mux.ts";
-import { NONE } from "../../src/wire/buffer.ts";
+import { NONE, Writer } from "../../src/wire/buffer.ts";
 import { ResetCode } from "../../src/wire/code.ts";
-import { Flags, FrameType, MAX_MESSAGE, MAX_PAYLOAD, MAX_TRAILERS } from "../../src/wire/frame.ts";
+import { Flags, FrameType, MAX_MESSAGE, MAX_PAYLOAD, MAX_TRAILERS, putFrame } from "../../src/wire/frame.ts";
 import { MAX_HEAD } from "../../src/wire/head.ts";
 import { ascii, pattern } from "./bytes.ts";
 import { contentLength, data, finish, framesOf, head, Pair } from "./pair.ts";
@@ -252,6 +252,11 @@ test("a ping asked for goes at once and its answer is measured", () => {
   pair.opener.ping(pair.now);
   pair.advance(100);
   assert.deepEqual(pair.events(0), [{ type: "round-trip", ms: 50 }]);
-  pair.opener.handleMessage(pair.now, pattern(0, 0));
+  // The answer once more, and one to a PING of tomorrow.
+  for (const token of [3n, 4n]) {
+    const out = new Writer();
+    putFrame(out, { type: FrameType.pong, token });
+    pair.opener.handleMessage(pair.now, out.flush());
+  }
   assert.deepEqual(pair.events(0), []);
 });
