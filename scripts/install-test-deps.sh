@@ -4,6 +4,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/lib.sh
 
 PACKAGES=(
   build-essential cmake pkg-config # C parts of the crates (zlib-ng, ring, jemalloc)
@@ -12,74 +13,16 @@ PACKAGES=(
   chromium firefox-esr             # browser tests
   nginx-light                      # origin of tests and benches
   wrk nghttp2-client               # load by HTTP/1.1 and HTTP/2
+  iproute2                         # tests with networks of their own
 )
 NEXTEST_VERSION=0.9.143
 DENY_VERSION=0.20.2
-
-say() { printf '==> %s\n' "$*"; }
-die() { printf 'install-test-deps: %s\n' "$*" >&2; exit 1; }
 
 # A Node from npm knows only the authorities it was built with; the machine may have one of its own.
 system_roots=/etc/ssl/certs/ca-certificates.crt
 if [[ -z ${NODE_EXTRA_CA_CERTS:-} && -r $system_roots ]]; then
   export NODE_EXTRA_CA_CERTS=$system_roots
 fi
-
-log=$(mktemp)
-policy=
-cleanup() {
-  rm -f "$log"
-  if [[ -n $policy ]]; then as_root rm -f "$policy"; fi
-}
-trap cleanup EXIT
-
-as_root() {
-  if [[ $EUID -eq 0 ]]; then "$@"
-  elif command -v sudo >/dev/null; then sudo -- "$@"
-  else die "needs root or sudo for: $*"
-  fi
-}
-
-# Runs a command quietly, twice if need be (registries hiccup), and shows its output if it fails.
-quietly() {
-  local attempt
-  for attempt in 1 2; do
-    if "$@" >"$log" 2>&1; then return; fi
-    if [[ $attempt -eq 1 ]]; then
-      say "failed, once more in 5 s: $*"
-      sleep 5
-    fi
-  done
-  tail -n 40 "$log" >&2
-  die "failed: $*"
-}
-
-installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
-
-install_packages() {
-  local missing=() package
-  for package in "${PACKAGES[@]}"; do
-    installed "$package" || missing+=("$package")
-  done
-  # Any Node will do to fetch the tests' own. One that is not Debian's stays.
-  command -v node >/dev/null || missing+=(nodejs)
-  command -v npm >/dev/null || missing+=(npm)
-  if [[ ${#missing[@]} -eq 0 ]]; then
-    say "Debian packages: all there"
-    return
-  fi
-
-  say "Debian packages: installing ${missing[*]}"
-  # Tests start their own nginx; the package's service would take port 80 of this machine.
-  if [[ ! -e /usr/sbin/policy-rc.d ]]; then
-    policy=/usr/sbin/policy-rc.d
-    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-    as_root chmod 755 "$policy"
-  fi
-  quietly as_root apt-get -qq update
-  quietly as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get -qq -y --no-install-recommends install "${missing[@]}"
-}
 
 # The Node of tests/browser/node comes first. Under Debian's own, npm would leave out every optional
 # dependency that wants a newer one, without a word: Vite's native parts are such.
@@ -99,7 +42,7 @@ install_node_modules() {
     return
   fi
   say "Node modules of $folder: npm ci"
-  quietly npm_ci "$@"
+  quietly npm_ci "$@" || die "npm ci failed in $folder"
   printf '%s\n' "$wanted" >"$stamp"
 }
 
@@ -116,14 +59,16 @@ install_cargo_tool() {
     return
   fi
   say "cargo $name: building $version, this takes some minutes"
-  quietly cargo install --locked --quiet "cargo-$name" --version "$version"
+  quietly cargo install --locked --quiet "cargo-$name" --version "$version" || die "cargo $name does not build"
   cargo "$name" --version >/dev/null 2>&1 || die "cargo $name was installed but does not run"
 }
 
-command -v apt-get >/dev/null || die "this is not Debian: install by hand ${PACKAGES[*]} nodejs npm"
 command -v cargo >/dev/null || die "no cargo: install the Rust toolchain first, https://rustup.rs"
 
-install_packages
+# Any Node will do to fetch the tests' own. One that is not Debian's stays.
+command -v node >/dev/null || PACKAGES+=(nodejs)
+command -v npm >/dev/null || PACKAGES+=(npm)
+install_packages "${PACKAGES[@]}"
 install_node
 install_node_modules tests/browser "${NPM[@]}"
 install_node_modules static "${NPM[@]}"

@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# What the scripts that install something share; sourced, never run. Sets `log`, a file for what `quietly` hides.
+
+say() { printf '==> %s\n' "$*"; }
+die() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; exit 1; }
+
+log=$(mktemp)
+policy=
+cleanup() {
+  rm -f "$log"
+  if [[ -n $policy ]]; then as_root rm -f "$policy"; fi
+}
+trap cleanup EXIT
+
+as_root() {
+  if [[ $EUID -eq 0 ]]; then "$@"
+  elif command -v sudo >/dev/null; then sudo -- "$@"
+  else die "needs root or sudo for: $*"
+  fi
+}
+
+# Runs a command quietly, twice if need be (registries hiccup), and shows its output if it fails.
+quietly() {
+  local attempt
+  for attempt in 1 2; do
+    if "$@" >"$log" 2>&1; then return; fi
+    if [[ $attempt -eq 1 ]]; then
+      say "failed, once more in 5 s: $*"
+      sleep 5
+    fi
+  done
+  tail -n 40 "$log" >&2
+  return 1
+}
+
+installed() { [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
+
+# Installs those of the given Debian packages that are missing.
+install_packages() {
+  local missing=() package
+  command -v apt-get >/dev/null || die "this is not Debian: install by hand $*"
+  for package in "$@"; do
+    installed "$package" || missing+=("$package")
+  done
+  if [[ ${#missing[@]} -eq 0 ]]; then
+    say "Debian packages: all there"
+    return
+  fi
+
+  say "Debian packages: installing ${missing[*]}"
+  # Tests and benches start an nginx of their own; the package's service would take port 80 of this machine.
+  if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  quietly as_root apt-get -qq update || die "apt-get update failed"
+  quietly as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -qq -y --no-install-recommends install "${missing[@]}" || die "apt-get install failed"
+}
