@@ -7,6 +7,7 @@
 mod backoff;
 mod connect;
 mod identity;
+mod network;
 mod serve;
 
 pub use backoff::Backoff;
@@ -29,6 +30,8 @@ use crate::{
     peer::Peers,
     status::{Event, Failure, Reporter},
 };
+
+use network::Network;
 
 /// What this host calls itself towards edges.
 pub const AGENT: &str = concat!("wingman/", env!("CARGO_PKG_VERSION"));
@@ -84,6 +87,7 @@ async fn keep_link(
 ) -> Result<(), Failure> {
     let mut attempt = 1_u32;
     let mut was_ready = false;
+    let mut network = Network::watch();
     loop {
         reporter.report(Event::Connecting { edge: settings.edge.url.clone(), attempt });
         let opened = tokio::select! {
@@ -91,8 +95,10 @@ async fn keep_link(
             _ = stop.wait_for(|stop| *stop) => {
                 return if was_ready { Ok(()) } else { Err(Failure::Interrupted) };
             }
+            // It may wait for an answer to what left by a network that is gone.
+            () = network.changed(), if was_ready => continue,
         };
-        let (reason, refused) = match opened {
+        let (reason, nearby) = match opened {
             Ok(session) => {
                 runner.set_public_url(&session.url);
                 settings.identity.remember(&session.name, &reporter);
@@ -106,21 +112,18 @@ async fn keep_link(
                     resumed: session.resumed,
                     version: wingman_wire::VERSION,
                 });
-                match session.run(&mut stop).await {
+                match session.run(&mut stop, &mut network).await {
                     None => return Ok(()),
                     Some(closed) => lost(&closed, settings.identity.name().unwrap_or_default())?,
                 }
             }
             Err(failure) if !was_ready || is_final(&failure) => return Err(failure),
-            Err(failure) => {
-                let refused = matches!(&failure, Failure::EdgeUnreachable { .. });
-                (describe(&failure), refused)
-            }
+            Err(failure) => (describe(&failure), is_nearby(&failure)),
         };
         if settings.exit_on_disconnect {
             return Err(Failure::LinkLost { reason });
         }
-        let pause = settings.backoff.pause(attempt, rand::random(), refused);
+        let pause = settings.backoff.pause(attempt, rand::random(), nearby);
         reporter.report(Event::LinkLost {
             reason,
             retry_in_ms: u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
@@ -128,6 +131,7 @@ async fn keep_link(
         attempt = attempt.saturating_add(1);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            () = network.changed() => attempt = 1,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
     }
@@ -165,6 +169,28 @@ const fn is_final(failure: &Failure) -> bool {
             | Failure::NotAnEdge { .. }
             | Failure::SessionLimit
     )
+}
+
+/// Whether the edge's machine can be reached, and only its process does not listen.
+fn is_nearby(failure: &Failure) -> bool {
+    use std::io::ErrorKind;
+    let Failure::EdgeUnreachable { cause, .. } = failure else { return false };
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**cause);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return !matches!(
+                error.kind(),
+                ErrorKind::NetworkUnreachable
+                    | ErrorKind::HostUnreachable
+                    | ErrorKind::NetworkDown
+                    | ErrorKind::AddrNotAvailable
+                    | ErrorKind::TimedOut
+            );
+        }
+        cause = error.source();
+    }
+    // It has answered.
+    true
 }
 
 fn describe(failure: &Failure) -> String {

@@ -22,6 +22,7 @@ pub struct HostOptions {
     settings: Vec<(String, String)>,
     state: Option<Arc<TempDir>>,
     edge_port: Option<u16>,
+    namespace: Option<String>,
 }
 
 impl HostOptions {
@@ -29,6 +30,13 @@ impl HostOptions {
     #[must_use]
     pub fn edge_port(mut self, port: u16) -> Self {
         self.edge_port = Some(port);
+        self
+    }
+
+    /// Runs in this network namespace.
+    #[must_use]
+    pub fn within_namespace(mut self, name: &str) -> Self {
+        self.namespace = Some(name.to_owned());
         self
     }
 
@@ -107,7 +115,8 @@ struct Launch {
 
 impl Launch {
     fn run(&self, state: &TempDir) -> Program {
-        Program::start("wingman", |command| {
+        let namespace = self.options.namespace.as_deref();
+        Program::start_within(namespace, "wingman", |command| {
             command.current_dir(state.path());
             command.env("HOME", state.path()).env("XDG_STATE_HOME", state.path());
             command.args([&*self.target, "--edge", &self.edge, "--json", "--no-qr"]);

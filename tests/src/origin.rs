@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    net::SocketAddr,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -23,7 +24,7 @@ use crate::{
 /// A listening origin; it ends with its handle.
 #[derive(Debug)]
 pub struct Origin {
-    port: u16,
+    address: SocketAddr,
     counts: Arc<Counts>,
     task: JoinHandle<()>,
 }
@@ -82,8 +83,19 @@ impl Origin {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("is bound").port();
+        Self::start_at("127.0.0.1", script).await
+    }
+
+    /// The same at another address of this machine.
+    async fn start_at<F>(
+        address: &str,
+        script: impl Fn(OriginConnection) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind((address, 0)).await.expect("a port");
+        let address = listener.local_addr().expect("is bound");
         let counts = Arc::new(Counts::default());
         let shared = counts.clone();
         let task = tokio::spawn(async move {
@@ -103,7 +115,7 @@ impl Origin {
                 }
             }
         });
-        Self { port, counts, task }
+        Self { address, counts, task }
     }
 
     /// Answers every request, content read, with 200 and this content.
@@ -126,8 +138,13 @@ impl Origin {
 
     /// Hands each connection with a request on it to the test, which then plays the origin itself.
     pub async fn handing_over() -> (Self, Handed) {
+        Self::handing_over_at("127.0.0.1").await
+    }
+
+    /// The same at another address of this machine.
+    pub async fn handing_over_at(address: &str) -> (Self, Handed) {
         let (sender, receiver) = mpsc::channel(1024);
-        let origin = Self::start(move |mut connection| {
+        let origin = Self::start_at(address, move |mut connection| {
             let sender = sender.clone();
             async move {
                 if let Some(head) = connection.request().await {
@@ -142,12 +159,12 @@ impl Origin {
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// What `wingman` takes as its target.
     pub fn target(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
     }
 
     /// Connections accepted so far, the probe of wingman's start included.

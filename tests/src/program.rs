@@ -60,8 +60,25 @@ impl Program {
     /// Starts `binary` (a name below the directory of binaries, or a path) with nothing of the test's
     /// own environment but `PATH` and what `command` sets.
     pub fn start(binary: &str, prepare: impl FnOnce(&mut Command)) -> Self {
+        Self::start_within(None, binary, prepare)
+    }
+
+    /// As [`Program::start`], in a network namespace if one is named.
+    pub fn start_within(
+        namespace: Option<&str>,
+        binary: &str,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let path = if binary.contains('/') { PathBuf::from(binary) } else { find(binary) };
-        let mut command = Command::new(&path);
+        let mut command = match namespace {
+            // It becomes the program: signals reach that.
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(&path);
+                command
+            }
+            None => Command::new(&path),
+        };
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -259,6 +259,11 @@ impl Link {
         self.poke(|state| state.mux.drain());
     }
 
+    /// Asks the peer for a sign of life now.
+    pub fn ping(&self) {
+        self.poke(|state| state.mux.ping());
+    }
+
     /// Ends the carrier: what waits is flushed, then the socket closes and every exchange ends.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.poke(|state| {

@@ -35,6 +35,11 @@ impl Heartbeat {
         self.heard = now;
     }
 
+    /// Asks for a sign of life now, besides the regular ones.
+    pub(crate) fn ask(&mut self) {
+        self.ping_due = true;
+    }
+
     /// Only the newest PING is answered: a flood of them costs one PONG per transmitted message.
     pub(crate) fn on_ping(&mut self, token: u64) {
         self.pong_due = Some(token);

@@ -509,6 +509,11 @@ impl Mux {
         }
     }
 
+    /// Sends a PING with the next message: somebody has reason to doubt the carrier.
+    pub fn ping(&mut self) {
+        self.heartbeat.ask();
+    }
+
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()

@@ -96,7 +96,11 @@ pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
     match timeout(STEP_DEADLINE, dial).await {
         Err(_) => Err(Failure::EdgeUnreachable {
             edge: edge.url.clone(),
-            cause: format!("no answer within {STEP_DEADLINE:?}").into(),
+            cause: std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                format!("no answer within {STEP_DEADLINE:?}"),
+            )
+            .into(),
         }),
         Ok(Err(error)) => Err(failure(edge, error)),
         Ok(Ok((socket, response))) => {

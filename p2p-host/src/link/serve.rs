@@ -16,7 +16,7 @@ use wingman_wire::{
     signal::{Body, ConnectionState, From, Reason, Signal, State},
 };
 
-use super::{STEP_DEADLINE, Settings, connect::connect};
+use super::{STEP_DEADLINE, Settings, connect::connect, network::Network};
 use crate::{
     exchange::{Runner, Via},
     peer::Peers,
@@ -25,6 +25,10 @@ use crate::{
 
 /// How long running exchanges have when the user ends the session.
 const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How long the edge may take to show a sign of life after this machine's network has changed. A connection
+/// by an address that is gone breaks without a word; the heartbeat would find out much later.
+const PROBE: Duration = Duration::from_secs(3);
 
 /// An open session on a link that is up.
 pub(super) struct Session {
@@ -149,8 +153,14 @@ fn refusal(reason: RefusedReason, message: String, name: String) -> Failure {
 
 impl Session {
     /// Serves until the link is over (then says why) or `stop` turns true (then says goodbye).
-    pub(super) async fn run(self, stop: &mut watch::Receiver<bool>) -> Option<Closed> {
+    pub(super) async fn run(
+        self,
+        stop: &mut watch::Receiver<bool>,
+        network: &mut Network,
+    ) -> Option<Closed> {
         let mut exchanges = JoinSet::new();
+        // What had been received when the link was asked for a sign of life, and until when it may come.
+        let mut probe: Option<(u64, Instant)> = None;
         let closed = loop {
             tokio::select! {
                 exchange = self.link.accept() => match exchange {
@@ -174,6 +184,16 @@ impl Session {
                     if let Err(error) = ended {
                         tracing::error!(%error, "exchange failed");
                     }
+                }
+                () = network.changed() => {
+                    self.link.ping();
+                    probe = Some((self.link.stats().received, Instant::now() + PROBE));
+                }
+                received = expired(probe), if probe.is_some() => {
+                    if self.link.stats().received == received {
+                        break Closed::Lost("no answer after the network has changed".to_owned());
+                    }
+                    probe = None;
                 }
                 _ = stop.wait_for(|stop| *stop) => {
                     self.say_goodbye(&mut exchanges).await;
@@ -209,5 +229,16 @@ impl Session {
         }
         self.link.close(CloseCode::Ended, "");
         let _ = timeout(FAREWELL, &mut self.driver.0).await;
+    }
+}
+
+/// Waits until the time of `probe` is over; returns what had been received when it began.
+async fn expired(probe: Option<(u64, Instant)>) -> u64 {
+    match probe {
+        Some((received, until)) => {
+            sleep_until(until).await;
+            received
+        }
+        None => std::future::pending().await,
     }
 }

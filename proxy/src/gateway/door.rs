@@ -1,25 +1,31 @@
-//! What a connection passes before Pingora reads from it: how many an address may have, and how long a
-//! request head may take in all.
+//! What a connection passes before Pingora reads from it: how many an address may have, how long it may be
+//! idle, and how long a request head may take in all.
 
 use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Poll, ready},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use pingora::{
-    apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
+    apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp},
     protocols::{
-        Stream,
+        ALPN, Stream,
         http::{ServerSession, v2::server::H2Options},
     },
     proxy::HttpProxy,
     server::ShutdownWatch,
     time::fast_timeout::fast_sleep,
 };
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::Gateway;
 use crate::{forwarded::TrustedProxies, link::Places, telemetry::Metrics};
@@ -60,7 +66,13 @@ impl ServerApp for Door {
             _ => None,
         };
         let _held = self.metrics.visitor_connections.hold();
-        self.front.process_new(stream, shutdown).await
+        match stream.selected_alpn_proto() {
+            None | Some(ALPN::H1) => self.front.serve_http1(stream, shutdown).await,
+            Some(_) => {
+                self.front.process_new(stream, shutdown).await;
+            }
+        }
+        None
     }
 
     async fn cleanup(&self) {
@@ -71,8 +83,81 @@ impl ServerApp for Door {
 /// The inner door: the deadline of a request head.
 pub(super) struct Front {
     pub(super) proxy: Arc<HttpProxy<Gateway>>,
-    /// From the end of the last request, or the beginning of the connection.
+    /// From its first byte to its end.
     pub(super) head_deadline: Duration,
+    /// Of an HTTP/1 connection before a request.
+    pub(super) idle_deadline: Duration,
+}
+
+impl Front {
+    /// Serves one request after the other. Pingora's own loop makes the state of the next request when the
+    /// last one has ended, and an idle visitor would keep 20 kB of it.
+    async fn serve_http1(self: &Arc<Self>, mut stream: Stream, shutdown: &ShutdownWatch) {
+        let mut settings: Option<HttpPersistentSettings> = None;
+        loop {
+            let begun = if settings.as_ref().is_some_and(has_next_request) {
+                None
+            } else {
+                let mut stopping = shutdown.clone();
+                tokio::select! {
+                    biased;
+                    begun = first_bytes(&mut stream) => match begun {
+                        Ok(Some(begun)) => Some(begun),
+                        Ok(None) | Err(_) => return,
+                    },
+                    () = fast_sleep(self.idle_deadline) => return,
+                    // An error says that the server is gone.
+                    _ = stopping.wait_for(|stop| *stop) => return,
+                }
+            };
+            let request =
+                self.process_new_http(session(stream, settings, begun, shutdown), shutdown);
+            let Some(reused) = request.await else { return };
+            (stream, settings) = reused.consume();
+        }
+    }
+}
+
+fn session(
+    stream: Stream,
+    settings: Option<HttpPersistentSettings>,
+    begun: Option<BytesMut>,
+    shutdown: &ShutdownWatch,
+) -> ServerSession {
+    let mut session = ServerSession::new_http1(stream);
+    // As in Pingora's loop.
+    session.set_keepalive(Some(60));
+    if let Some(settings) = settings {
+        settings.apply_to_session(&mut session);
+    }
+    if *shutdown.borrow() {
+        session.set_keepalive(None);
+    }
+    if let Some(begun) = begun {
+        session.set_pipelined_prefix(begun);
+    }
+    session
+}
+
+/// Whether the next request came right behind the last one and was read with it. Pingora 0.9.1 tells only
+/// its `Debug`; should that change, idle visitors cost more memory and nothing else.
+fn has_next_request(settings: &HttpPersistentSettings) -> bool {
+    !format!("{settings:?}").contains("pipelined_prefix: None")
+}
+
+/// Bytes of the first read of a request; most heads fit.
+const FIRST: usize = 4096;
+
+/// What a visitor sends next; none at the end of the connection. While it is awaited it needs no buffer.
+async fn first_bytes(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<BytesMut>> {
+    poll_fn(|context| {
+        let mut buffer = [0; FIRST];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        let read = buffer.filled();
+        Poll::Ready(Ok((!read.is_empty()).then(|| BytesMut::from(read))))
+    })
+    .await
 }
 
 #[async_trait]
@@ -113,5 +198,27 @@ async fn expiry(deadline: Duration, complete: &AtomicBool) {
     fast_sleep(deadline).await;
     if complete.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_was_read_already_is_known() {
+        let session = ServerSession::new_http1(Box::new(tokio::io::duplex(1).0));
+        let mut settings = HttpPersistentSettings::for_session(&session);
+        assert!(!has_next_request(&settings));
+        settings.set_pipelined_prefix(BytesMut::from(&b"GET / HTTP/1.1\r\n"[..]));
+        assert!(has_next_request(&settings));
+    }
+
+    #[tokio::test]
+    async fn the_first_bytes_of_a_request_and_the_end_of_a_connection() {
+        assert_eq!(first_bytes(&mut &b"GET"[..]).await.unwrap().unwrap(), "GET");
+        assert_eq!(first_bytes(&mut &b""[..]).await.unwrap(), None);
+        let long = [b'a'; FIRST + 1];
+        assert_eq!(first_bytes(&mut &long[..]).await.unwrap().unwrap().len(), FIRST);
     }
 }

@@ -210,7 +210,8 @@ fn visitors(
     let door = Door {
         front: Arc::new(Front {
             proxy: Arc::new(proxy),
-            head_deadline: timeouts.keepalive_idle.0 + timeouts.request_head.0,
+            head_deadline: timeouts.request_head.0,
+            idle_deadline: timeouts.keepalive_idle.0,
         }),
         metrics,
         trusted: settings.trusted_proxies.clone(),

@@ -15,7 +15,12 @@ pub(crate) struct Cable {
 
 impl Cable {
     pub(crate) async fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::at("127.0.0.1", port).await
+    }
+
+    /// Its own port is of this address.
+    pub(crate) async fn at(address: &str, port: u16) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a port");
         let cuts = watch::Sender::new(0);
         let cable =
             Self { port: listener.local_addr().expect("is bound").port(), cuts: cuts.clone() };

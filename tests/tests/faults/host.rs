@@ -195,7 +195,7 @@ async fn interrupted_it_finishes_what_runs_and_frees_its_name() {
     for (number, mut visitor) in late.into_iter().enumerate() {
         let page = visitor.response(false).await.expect("whole");
         // Also the first, which may cross the host's DRAIN on its way: it was not run.
-        assert_eq!((page.status(), &*code(&page)), (404, "unknown-session"), "late one {number}");
+        assert_eq!((page.status(), &*code(&page)), (410, "session-ended"), "late one {number}");
     }
     // Somebody else may have the name now.
     let target = share.origin.target();

@@ -6,6 +6,7 @@ mod edge;
 mod host;
 mod load;
 mod network;
+mod roaming;
 
 use std::time::Duration;
 

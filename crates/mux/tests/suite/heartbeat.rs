@@ -48,6 +48,22 @@ fn a_ping_goes_out_each_period_and_is_answered() {
 }
 
 #[test]
+fn a_sign_of_life_can_be_asked_for_at_any_time() {
+    let mut pair = Pair::new();
+    pair.opener().ping();
+    assert!(pair.opener().has_output());
+    assert_eq!(pings(pair.transmit(Side::Opener, MAX_MESSAGE)).len(), 1);
+    pair.delay[0] = Duration::from_millis(7);
+    pair.deliver(Side::Acceptor).unwrap();
+    pair.transmit(Side::Acceptor, MAX_MESSAGE).unwrap();
+    pair.advance(Duration::from_millis(7)).unwrap();
+    assert_eq!(pair.events(Side::Opener), [Event::RoundTrip(Duration::from_millis(7))]);
+    // The regular ones go on.
+    look(&mut pair, Side::Opener, PERIOD).unwrap();
+    assert_eq!(pings(pair.transmit(Side::Opener, MAX_MESSAGE)).len(), 1);
+}
+
+#[test]
 fn silence_is_fatal_exactly_at_the_deadline() {
     let mut pair = Pair::new();
     look(&mut pair, Side::Opener, PERIOD).unwrap();
