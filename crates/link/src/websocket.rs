@@ -35,8 +35,8 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// Buffers and limits of a link's WebSocket: small ones, for an idle link must cost little.
 pub fn websocket_config() -> WebSocketConfig {
     WebSocketConfig::default()
-        // As large as an idle link can afford: bulk is read in pieces of this size.
-        .read_buffer_size(11 * 1024)
+        // As large as an idle link can afford; see [`crate::Burst`] for bulk.
+        .read_buffer_size(8 * 1024)
         // Each message is a batch already.
         .write_buffer_size(0)
         .max_write_buffer_size(4 * MAX_MESSAGE)
