@@ -17,6 +17,7 @@ mod endpoint;
 mod outbox;
 mod pacer;
 mod path;
+#[expect(clippy::module_inception, reason = "one peer, among what all of them need")]
 mod peer;
 mod peers;
 mod port;

@@ -24,6 +24,9 @@ pub(super) struct Endpoint {
     /// Ports that the peer's connection believes in, and the true ones.
     ports: Mutex<Vec<(SocketAddr, u16)>>,
     flow: Mutex<Flow>,
+    /// Of the receive that moves the pacer. A timer must wake just this: the connection's driver polls what was
+    /// woken and nothing else.
+    receiver: Mutex<Option<Waker>>,
     /// Datagrams have been handled: acknowledgements may have been among them.
     pub(super) progress: Notify,
 }
@@ -60,6 +63,7 @@ impl Endpoint {
                 pacer: Pacer::new(Instant::now()),
                 selected: None,
             }),
+            receiver: Mutex::default(),
             progress: Notify::new(),
         })
     }
@@ -165,24 +169,26 @@ impl Endpoint {
             return self.port.poll_send(context, transmit);
         }
         flow.pacer.queue(transmit);
-        let flushed = self.poll_flush(&mut flow, context);
         drop(flow);
-        match flushed {
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            _ => Poll::Ready(Ok(transmit.contents.len())),
+        if let Some(receiver) = &*self.receiver.lock() {
+            receiver.wake_by_ref();
         }
+        Poll::Ready(Ok(transmit.contents.len()))
     }
 
-    /// Sends what the pacer lets go; the context is woken when it lets go of more.
+    /// Sends what the pacer lets go; the context, which is a receive's, is woken when it lets go of more.
     pub(super) fn flush(&self, context: &mut Context<'_>) {
+        match &mut *self.receiver.lock() {
+            Some(receiver) => receiver.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
         let mut flow = self.flow.lock();
-        if let Poll::Ready(Err(error)) = self.poll_flush(&mut flow, context) {
+        let flushed = flow
+            .pacer
+            .poll_flush(context, |context, transmit| self.port.poll_send(context, transmit));
+        if let Poll::Ready(Err(error)) = flushed {
             tracing::debug!(%error, "UDP send failed");
         }
-    }
-
-    fn poll_flush(&self, flow: &mut Flow, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        flow.pacer.poll_flush(context, |context, transmit| self.port.poll_send(context, transmit))
     }
 
     /// How many datagrams one send may have. More are a burst that the pacer cannot cut.

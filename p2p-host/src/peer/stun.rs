@@ -24,9 +24,8 @@ impl<'a> Stun<'a> {
             return None;
         }
         // The class is two bits in the middle of the type.
-        match (t0 & 1, t1 & 0x10) {
-            (1, class) => return Some(Self::Response { transaction, success: class == 0 }),
-            (_, _) => {}
+        if t0 & 1 == 1 {
+            return Some(Self::Response { transaction, success: t1 & 0x10 == 0 });
         }
         let mut ufrag = None;
         while let Some((head, rest)) = attributes.split_first_chunk::<4>() {

@@ -1,1 +1,205 @@
+//! Pages that mean ill hurt only themselves: beside each of them another page of the same host is served.
 
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use tokio::time::timeout;
+use wingman_mux::Incoming;
+use wingman_wire::{
+    VERSION,
+    code::ResetCode,
+    control,
+    direct::{HostToPage, PageToHost},
+    frame::{Flags, Frame, StreamId},
+    signal::{Body, Candidate, Description, Reason},
+};
+
+use crate::{
+    connect::hello,
+    page::{Page, request},
+    stage::Stage,
+};
+
+/// The hostile page loses its peer; the good one does not notice.
+async fn ends_as(stage: &Stage, bad: &Page, good: &Page, reason: Reason) {
+    assert_eq!(bad.state().await.reason, Some(reason));
+    stage.has_peers(1).await;
+    assert_eq!(good.get(1, "/hello").await, hello());
+}
+
+#[tokio::test]
+async fn what_is_no_frame_ends_the_peer() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let garbage: [&[u8]; 4] =
+        [b"\0", b"garbage that is longer than a frame's head", &[255; 65_000], &[0; 8]];
+    for (lane, message) in garbage.into_iter().enumerate() {
+        let bad = stage.connected().await;
+        bad.channels[lane].send(BytesMut::from(message)).await.expect("sends");
+        assert_eq!(bad.hear().await, Some(HostToPage::Bye { reason: Reason::Protocol }));
+        ends_as(&stage, &bad, &good, Reason::Protocol).await;
+    }
+}
+
+#[tokio::test]
+async fn text_and_control_messages_that_make_no_sense_end_the_peer() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let bad = stage.connected().await;
+    bad.channels[2].send_text("hello").await.expect("sends");
+    ends_as(&stage, &bad, &good, Reason::Protocol).await;
+
+    let bad = stage.connected().await;
+    bad.say(&PageToHost::Hello { version: VERSION });
+    ends_as(&stage, &bad, &good, Reason::Protocol).await;
+
+    let bad = stage.connected().await;
+    bad.links[0].send_control(br#"{"type":"of tomorrow"}"#.to_vec());
+    ends_as(&stage, &bad, &good, Reason::Protocol).await;
+
+    // More than anybody reads, on a lane where nobody does.
+    let bad = stage.connected().await;
+    for _ in 0..wingman_link::MAX_CONTROL + 100 {
+        let hello = control::encode(&PageToHost::Hello { version: VERSION }).expect("encodes");
+        bad.links[3].send_control(hello);
+    }
+    ends_as(&stage, &bad, &good, Reason::Protocol).await;
+}
+
+#[tokio::test]
+async fn endless_streams_are_refused() {
+    let stage = Stage::with(|settings| settings.max_exchanges = 40).await;
+    let good = stage.connected().await;
+    let bad = stage.connected().await;
+    let open = |count: usize, lane: usize| {
+        let exchanges = (0..count).map(|_| bad.open(lane, "GET", "/slow", true));
+        exchanges.collect::<Vec<_>>()
+    };
+    let running = open(40, 1);
+    // In order on its lane: when it is refused, the others run.
+    assert_eq!(bad.get(1, "/hello").await, Err(ResetCode::Refused));
+    let refused = open(20, 2);
+    for exchange in &refused {
+        let first = timeout(Duration::from_secs(10), exchange.read()).await.expect("an answer");
+        assert!(matches!(first, Some(Incoming::Reset(ResetCode::Refused))), "{first:?}");
+    }
+    assert_eq!(good.get(2, "/hello").await, hello());
+    drop(running);
+    // Far more at once than the host allows, in spite of what it said.
+    let mut flood = BytesMut::new();
+    for id in 0..1_000_u32 {
+        let flags = Flags(Flags::END);
+        let open =
+            Frame::Open { stream: StreamId(id * 2 + 1), flags, head: request("GET", "/slow") };
+        open.put(&mut flood);
+        if flood.len() > 60_000 {
+            bad.channels[3].send(flood.split()).await.expect("sends");
+        }
+    }
+    assert_eq!(good.get(1, "/hello").await, hello());
+    bad.say(&PageToHost::Bye);
+    stage.has_peers(1).await;
+    assert_eq!(good.get(1, "/hello").await, hello());
+}
+
+#[tokio::test]
+async fn who_grants_no_credit_gets_one_window_and_holds_up_nobody() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let bad = stage.connected().await;
+    let unread: Vec<_> =
+        (0..30).map(|index| bad.open(index % 4, "GET", "/bytes/50000000", true)).collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for lane in 0..4 {
+        assert_eq!(good.get(lane, "/hello").await, hello());
+        assert_eq!(bad.get(lane, "/hello").await, hello(), "credit is per stream");
+    }
+    drop(unread);
+}
+
+#[tokio::test]
+async fn who_never_reads_holds_up_nobody() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    // Its channels are open, but nobody takes what comes: SCTP's window closes.
+    let bad = stage.page().await;
+    bad.open_channels().await;
+    let mut bad = bad;
+    bad.stop_reading();
+    let mut out = BytesMut::new();
+    let hello_message = control::encode(&PageToHost::Hello { version: VERSION }).expect("encodes");
+    Frame::Control(hello_message.into()).put(&mut out);
+    bad.channels[0].send(out.split()).await.expect("sends");
+    for lane in 1..4 {
+        for id in 0..60_u32 {
+            let flags = Flags(Flags::END);
+            let head = request("GET", "/bytes/10000000");
+            let stream = StreamId(id * 2 + 1);
+            Frame::Open { stream, flags, head }.put(&mut out);
+            Frame::Credit { stream, bytes: 10_000_000 }.put(&mut out);
+        }
+        bad.channels[lane].send(out.split()).await.expect("sends");
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for lane in 0..4 {
+        assert_eq!(good.get(lane, "/hello").await, hello());
+    }
+    // It still pings, so it is not silent for now; it ends when it stops to.
+    assert_eq!(stage.peers.len(), 2);
+    stage.has_peers(1).await;
+    assert_eq!(good.get(1, "/hello").await, hello());
+}
+
+#[tokio::test]
+async fn a_flood_of_small_messages_leaves_room_for_others() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let bad = stage.connected().await;
+    let mut pings = BytesMut::new();
+    while pings.len() < 16_000 {
+        Frame::Ping(7).put(&mut pings);
+    }
+    let flood = async {
+        loop {
+            if bad.channels[1].send(pings.clone()).await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    };
+    let served = async {
+        for _ in 0..20 {
+            assert_eq!(good.get(1, "/hello").await, hello());
+        }
+    };
+    tokio::select! {
+        () = flood => {}
+        served = timeout(Duration::from_secs(20), served) => served.expect("in time"),
+    }
+}
+
+#[tokio::test]
+async fn signaling_that_makes_no_sense_is_survived() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    for sdp in ["", "v=0", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"] {
+        let bad = stage.page().await;
+        bad.signal(Body::Offer(Description { sdp: sdp.into() }));
+        ends_as(&stage, &bad, &good, Reason::Protocol).await;
+    }
+    let bad = stage.page().await;
+    let candidate = |text: String| {
+        Body::IceCandidate(Candidate { candidate: text, sdp_mid: None, sdp_m_line_index: Some(9) })
+    };
+    for number in 0..1_000 {
+        bad.signal(candidate(format!("candidate:nonsense {number}")));
+    }
+    assert_eq!(bad.connect().await, 128, "nonsense before the offer does not matter");
+    for number in 0..1_000 {
+        bad.signal(candidate(format!("candidate:1 1 udp 1 192.0.2.1 {number} typ host")));
+    }
+    ends_as(&stage, &bad, &good, Reason::Protocol).await;
+    // Nobody has opened a socket for this one.
+    let mut unknown = BytesMut::new();
+    unknown.put_u8(1);
+    assert_eq!(stage.peers.len(), 1);
+}

@@ -5,6 +5,7 @@ mod bulk;
 mod connect;
 mod ends;
 mod hostile;
+mod network;
 mod origin;
 mod page;
 mod stage;

@@ -4,7 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use rtc::peer_connection::{configuration::RTCOfferOptions, transport::RTCIceCandidateInit};
+use rtc::{
+    ice::mdns::MulticastDnsMode,
+    peer_connection::{configuration::RTCOfferOptions, transport::RTCIceCandidateInit},
+};
 use tokio::{
     sync::{Mutex, Notify, mpsc},
     task::JoinSet,
@@ -16,7 +19,6 @@ use webrtc::{
         PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler,
         RTCPeerConnectionIceEvent, RTCSessionDescription, SettingEngineBuilder,
     },
-    runtime::{Runtime, TokioRuntime},
 };
 use wingman_link::{Closed, Driver, Exchange, Link, Transmit};
 use wingman_mux::{Config, Incoming, Role};
@@ -31,14 +33,16 @@ use wingman_wire::{
     signal::{Body, Candidate, ConnectionState, Description},
 };
 
+use crate::network::Network;
+
 /// One page with its connection; dropping it is what closing a tab without a word is.
 pub(crate) struct Page {
     pub(crate) id: PeerId,
     pub(crate) connection: Arc<dyn PeerConnection>,
     pub(crate) channels: Vec<Arc<dyn DataChannel>>,
     pub(crate) links: Vec<Link>,
-    pub(crate) states: Mutex<mpsc::UnboundedReceiver<ConnectionState>>,
-    answers: Mutex<mpsc::UnboundedReceiver<String>>,
+    pub(crate) states: Mutex<mpsc::Receiver<ConnectionState>>,
+    answers: Mutex<mpsc::Receiver<String>>,
     /// The host's candidates.
     candidates: Candidates,
     signal: Signal,
@@ -59,27 +63,22 @@ pub(crate) struct Answer {
 
 impl Page {
     pub(crate) async fn new(
+        network: Network,
         id: PeerId,
-        inbox: mpsc::UnboundedReceiver<Body>,
-        signal: impl Fn(Body) + Send + Sync + 'static,
-    ) -> Self {
-        Self::on(Arc::new(TokioRuntime), id, inbox, signal).await
-    }
-
-    pub(crate) async fn on(
-        runtime: Arc<dyn Runtime>,
-        id: PeerId,
-        inbox: mpsc::UnboundedReceiver<Body>,
+        inbox: mpsc::Receiver<Body>,
         signal: impl Fn(Body) + Send + Sync + 'static,
     ) -> Self {
         let signal: Signal = Arc::new(signal);
         let settings = SettingEngineBuilder::new()
+            .with_multicast_dns_mode(MulticastDnsMode::Disabled)
             .with_ice_connection_attempts(Some(Duration::from_millis(20)), Some(200))
+            // As browsers do: the first pair that works is taken.
+            .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
             .build();
         let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let connection = PeerConnectionBuilder::new()
             .with_setting_engine(settings)
-            .with_runtime(runtime)
+            .with_runtime(Arc::new(network))
             .with_handler(Arc::new(Trickle(signal.clone())))
             .with_udp_addrs(vec![address])
             .with_data_channel_send_buffer_limit(256 * 1024)
@@ -106,8 +105,8 @@ impl Page {
             links.push(link);
         }
         let connection: Arc<dyn PeerConnection> = Arc::new(connection);
-        let (tell_state, states) = mpsc::unbounded_channel();
-        let (tell_answer, answers) = mpsc::unbounded_channel();
+        let (tell_state, states) = mpsc::channel(1_024);
+        let (tell_answer, answers) = mpsc::channel(1_024);
         let candidates = Candidates::default();
         tasks.spawn(listen(connection.clone(), inbox, candidates.clone(), tell_answer, tell_state));
         let (states, answers) = (Mutex::new(states), Mutex::new(answers));
@@ -284,15 +283,15 @@ async fn drive(channel: Arc<dyn DataChannel>, link: Link, opened: Arc<Notify>) {
 
 async fn listen(
     connection: Arc<dyn PeerConnection>,
-    mut inbox: mpsc::UnboundedReceiver<Body>,
+    mut inbox: mpsc::Receiver<Body>,
     candidates: Candidates,
-    tell_answer: mpsc::UnboundedSender<String>,
-    tell_state: mpsc::UnboundedSender<ConnectionState>,
+    tell_answer: mpsc::Sender<String>,
+    tell_state: mpsc::Sender<ConnectionState>,
 ) {
     while let Some(body) = inbox.recv().await {
         match body {
             Body::Answer(Description { sdp }) => {
-                let _ = tell_answer.send(sdp.clone());
+                let _ = tell_answer.try_send(sdp.clone());
                 let answer = RTCSessionDescription::answer(sdp).expect("an answer");
                 connection.set_remote_description(answer).await.expect("set");
             }
@@ -309,7 +308,7 @@ async fn listen(
                 connection.add_ice_candidate(init).await.expect("added");
             }
             Body::ConnectionState(state) => {
-                let _ = tell_state.send(state);
+                let _ = tell_state.try_send(state);
             }
             Body::Offer(_) => panic!("hosts do not offer"),
         }

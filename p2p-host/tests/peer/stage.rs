@@ -26,10 +26,10 @@ use wingman_wire::{
     signal::{Body, From, Signal},
 };
 
-use crate::{origin, page::Page};
+use crate::{network::Network, origin, page::Page};
 
 /// What the host says to pages, by page.
-type Mailboxes = Arc<Mutex<HashMap<PeerId, mpsc::UnboundedSender<Body>>>>;
+type Mailboxes = Arc<Mutex<HashMap<PeerId, mpsc::Sender<Body>>>>;
 
 /// A host, its origin and an edge.
 pub(crate) struct Stage {
@@ -103,7 +103,7 @@ impl Stage {
                     HostToEdge::Signaling { peer, message } => {
                         assert_eq!((message.from, message.session_id.as_str()), (From::Host, "s"));
                         if let Some(mailbox) = mailboxes.lock().get(&peer) {
-                            let _ = mailbox.send(message.body);
+                            let _ = mailbox.try_send(message.body);
                         }
                     }
                     other => panic!("unexpected {other:?}"),
@@ -124,12 +124,16 @@ impl Stage {
     }
 
     pub(crate) async fn page_of(&self, visitor: VisitorId) -> Page {
+        self.page_on(Network::default(), visitor).await
+    }
+
+    pub(crate) async fn page_on(&self, network: Network, visitor: VisitorId) -> Page {
         let id = PeerId::from_bits(u128::from(self.next.fetch_add(1, Ordering::Relaxed)) << 64 | 7);
-        let (mailbox, inbox) = mpsc::unbounded_channel();
+        let (mailbox, inbox) = mpsc::channel(1_024);
         self.mailboxes.lock().insert(id, mailbox);
         self.peers.opened(id, visitor);
         let peers = self.peers.clone();
-        Page::new(id, inbox, move |body| {
+        Page::new(network, id, inbox, move |body| {
             let message = Signal { session_id: "s".into(), from: From::Client, body };
             peers.signal(id, message);
         })
