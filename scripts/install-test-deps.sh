@@ -13,6 +13,7 @@ PACKAGES=(
   chromium firefox-esr             # browser tests
   nginx-light                      # origin of tests and benches
   wrk nghttp2-client               # load by HTTP/1.1 and HTTP/2
+  prometheus                       # takes the metrics, and promtool checks them
   iproute2                         # tests with networks of their own
 )
 NEXTEST_VERSION=0.9.143

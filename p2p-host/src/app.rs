@@ -15,6 +15,7 @@ use crate::{
     origin::{Client, Options, Protocol},
     peer::{self, Certificate, Peers},
     status::{self, Event, Failure, Reporter, Terminal},
+    telemetry::Endpoint,
 };
 
 /// Runs `wingman` until the user ends it or it cannot go on; the caller owns the runtime.
@@ -48,6 +49,13 @@ async fn share(
     for message in &loaded.warnings {
         reporter.report(Event::Warning { message: message.clone() });
     }
+    let endpoint = match config.metrics {
+        Some(address) => Endpoint::bind(address).await.map_err(|error| Failure::Other {
+            doing: format!("Listening for Prometheus on {address}"),
+            cause: error.into(),
+        })?,
+        None => Endpoint::none(),
+    };
     let client = client(loaded)?;
     let target = client.target().origin().to_owned();
     if client.probe().await.is_err() {
@@ -82,6 +90,7 @@ async fn share(
     tokio::pin!(keep);
     tokio::select! {
         ended = &mut keep => return ended,
+        () = endpoint.serve(reporter.metrics()) => {}
         () = interrupted() => {}
     }
     // From here `keep` says goodbye; a second signal does not wait for it.

@@ -109,6 +109,10 @@ pub struct Cli {
     /// Exit when the link is lost instead of reconnecting, for supervisors
     #[arg(long)]
     pub exit_on_disconnect: bool,
+
+    /// Tell Prometheus at this address of this machine, as 127.0.0.1:9091 [default: off]
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<String>,
 }
 
 impl Cli {
@@ -122,6 +126,7 @@ impl Cli {
             ("token_file", self.token_file.as_ref().map(path)),
             ("host_header", self.host_header.clone()),
             ("ca_file", self.ca_file.as_ref().map(path)),
+            ("metrics", self.metrics.clone()),
         ];
         let protocol = self.origin_protocol.and_then(|protocol| Value::serialize(protocol).ok());
         let level = self.log_level.map(|level| Value::from(level.as_str()));

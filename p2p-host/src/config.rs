@@ -10,6 +10,7 @@ mod options;
 mod pages;
 mod token;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct Config {
     pub log_query: bool,
     /// Exit when the link is lost, instead of reconnecting.
     pub exit_on_disconnect: bool,
+    /// Where Prometheus asks, on this machine; nowhere unless it is set.
+    pub metrics: Option<SocketAddr>,
     /// Pages may connect directly to this machine.
     pub p2p_enabled: bool,
     /// How long a page tries to, in milliseconds, before it stays on the relay for a while.
@@ -171,6 +174,7 @@ impl Default for Config {
             log_level: LogLevel::Warn,
             log_query: false,
             exit_on_disconnect: false,
+            metrics: None,
             p2p_enabled: true,
             p2p_timeout_ms: 10_000,
             stun_servers: Vec::new(),
@@ -285,6 +289,9 @@ impl Config {
         }
         if !(MIN_P2P_TIMEOUT..=MAX_P2P_TIMEOUT).contains(&self.p2p_timeout_ms) {
             return fail("p2p_timeout_ms", "it is from 100 to 600000");
+        }
+        if self.metrics.is_some_and(|address| !address.ip().is_loopback()) {
+            return fail("metrics", "it is an address of this machine alone, as 127.0.0.1:9091");
         }
         if self.stun_servers.len() > MAX_STUN_SERVERS {
             return fail("stun_servers", "there are at most 8");

@@ -5,6 +5,7 @@
 //! - [`peer`]: pages that came by the direct path.
 //! - [`exchange`]: where both paths end; forwards to the one [`origin`].
 //! - [`status`]: what a person or a script sees.
+//! - [`telemetry`]: what Prometheus sees, if it is asked for.
 //! - [`app`]: puts them together.
 
 pub mod app;
@@ -16,3 +17,4 @@ pub mod origin;
 pub mod peer;
 mod state_file;
 pub mod status;
+pub mod telemetry;

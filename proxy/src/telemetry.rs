@@ -5,71 +5,24 @@
 //! counting is an index and an atomic addition.
 
 mod direct;
-mod family;
-mod process;
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use prometheus::{Encoder as _, Registry, TextEncoder};
+use wingman_telemetry::{Builder, Exposition, ROUND_TRIP_BUCKETS, labels};
+pub use wingman_telemetry::{
+    Content, Count, Family, Family2, Held, Label, Level, Outcome, Seconds,
+};
 
+use crate::pages::Problem;
 pub use direct::{
     DirectMetrics, SignalingDrop, SignalingEnd, SignalingRefusal, Speaker, Transport,
 };
-pub(crate) use family::labels;
-pub use family::{Count, Errors, Family, Family2, Held, Label, Level, Seconds};
-
-use crate::pages::Problem;
-use family::Builder;
-use process::Process;
 
 labels! {
     /// The way an exchange takes.
     pub enum Path {
         /// Through the edge, over the host's link.
         Relay = "relay",
-    }
-}
-
-labels! {
-    /// How an exchange ended, by the response's status.
-    pub enum Outcome {
-        /// 101: the connection became a byte stream.
-        Upgraded = "1xx",
-        /// 200 to 299.
-        Success = "2xx",
-        /// 300 to 399.
-        Redirect = "3xx",
-        /// 400 to 499.
-        Visitor = "4xx",
-        /// 500 to 599.
-        Server = "5xx",
-        /// The visitor left before there was a response.
-        None = "none",
-    }
-}
-
-impl Outcome {
-    /// Of a final status.
-    pub const fn of(status: u16) -> Self {
-        match status {
-            100..=199 => Self::Upgraded,
-            200..=299 => Self::Success,
-            300..=399 => Self::Redirect,
-            400..=499 => Self::Visitor,
-            500..=599 => Self::Server,
-            _ => Self::None,
-        }
-    }
-}
-
-labels! {
-    /// Which way content goes.
-    pub enum Content {
-        /// From the visitor.
-        Request = "request",
-        /// To the visitor.
-        Response = "response",
     }
 }
 
@@ -223,21 +176,20 @@ pub struct Metrics {
     /// Content bytes, by path and direction; bytes of upgraded connections included.
     pub content_bytes: Family2<Path, Content>,
     /// Problems met, by code and whose fault they are.
-    pub errors: Errors,
+    pub errors: Family<Problem>,
     /// The direct path.
     pub direct: DirectMetrics,
     /// Datagrams at the STUN sockets, by what became of them.
     pub stun_requests: Family<StunOutcome>,
     /// Documents, by what became of them with regard to the page script.
     pub injections: Family<Injected>,
-    registry: Registry,
-    process: Mutex<Process>,
+    exposition: Exposition,
 }
 
 impl Metrics {
     /// Makes and registers all of them, at zero.
     pub fn new() -> Self {
-        let build = Builder::default();
+        let build = Builder::new("wingman_edge");
         Self {
             sessions: build.level("sessions", "Sessions, with or without a link"),
             sessions_opened: build.count("sessions_opened_total", "Sessions opened"),
@@ -276,7 +228,12 @@ impl Metrics {
                 "Content bytes of exchanges and upgraded connections",
                 ["path", "direction"],
             ),
-            errors: build.errors("errors_total", "Problems met by visitors and hosts"),
+            errors: build.family_with(
+                "errors_total",
+                "Problems met by visitors and hosts",
+                ["blame", "code"],
+                |problem: Problem| [problem.blame().as_str(), problem.as_str()],
+            ),
             direct: DirectMetrics::new(&build),
             stun_requests: build.family(
                 "stun_requests_total",
@@ -288,8 +245,7 @@ impl Metrics {
                 "Documents with regard to the page script",
                 "outcome",
             ),
-            process: Mutex::new(Process::new(&build)),
-            registry: build.finish(),
+            exposition: build.finish(),
         }
     }
 
@@ -307,14 +263,9 @@ impl Metrics {
         self.errors.get(problem).add(1);
     }
 
-    /// The content type and the text Prometheus reads.
-    pub fn encode(&self) -> (&'static str, Vec<u8>) {
-        self.process.lock().refresh();
-        let mut text = Vec::with_capacity(16 * 1024);
-        TextEncoder::new()
-            .encode(&self.registry.gather(), &mut text)
-            .expect("writing to a Vec does not fail and no family is empty");
-        (prometheus::TEXT_FORMAT, text)
+    /// All of them, for Prometheus.
+    pub fn exposition(&self) -> &Exposition {
+        &self.exposition
     }
 }
 
@@ -329,8 +280,6 @@ const EXCHANGE_BUCKETS: &[f64] = &[
     0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0, 300.0, 3600.0,
 ];
-const ROUND_TRIP_BUCKETS: &[f64] =
-    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.6, 1.2, 2.5, 5.0, 10.0];
 
 #[cfg(test)]
 mod tests;

@@ -98,6 +98,11 @@ impl Edge {
         self.ports.https
     }
 
+    /// The port for Prometheus.
+    pub fn metrics_port(&self) -> u16 {
+        self.ports.metrics
+    }
+
     /// What hosts give to `--edge`.
     pub fn url(&self) -> String {
         if self.options.tls {

@@ -34,7 +34,7 @@ mod wire;
 
 pub use edge::{Edge, EdgeOptions};
 pub use host::{Host, HostOptions};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, exposition};
 pub use origin::{Handed, Origin, OriginConnection};
 pub use program::{Program, Signal, free_port};
 pub use share::Share;

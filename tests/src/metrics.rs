@@ -15,16 +15,11 @@ pub struct Metrics(BTreeMap<String, f64>);
 impl Metrics {
     /// Scrapes the endpoint at 127.0.0.1.
     pub(crate) async fn scrape(port: u16) -> std::io::Result<Self> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
-        Ok(Self::parse(&text))
+        Ok(Self::parse(&exposition(port).await?))
     }
 
     fn parse(text: &str) -> Self {
-        let content = text.split_once("\r\n\r\n").map_or(text, |(_, content)| content);
-        let lines = content.lines().filter(|line| !line.starts_with('#'));
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
         let pairs = lines.filter_map(|line| {
             let (name, value) = line.rsplit_once(' ')?;
             Some((name.to_owned(), value.parse().ok()?))
@@ -58,6 +53,21 @@ impl Metrics {
     }
 }
 
+/// What Prometheus is told at this port of 127.0.0.1.
+///
+/// # Errors
+/// Nobody answers, or not as an endpoint of metrics does.
+pub async fn exposition(port: u16) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await?;
+    match text.split_once("\r\n\r\n") {
+        Some((head, content)) if head.starts_with("HTTP/1.1 200 ") => Ok(content.to_owned()),
+        _ => Err(std::io::Error::other(text)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +75,7 @@ mod tests {
     #[test]
     fn values_are_found_by_name_and_labels() {
         let metrics = Metrics::parse(
-            "HTTP/1.1 200 OK\r\n\r\n# HELP x y\nwingman_edge_links 2\n\
+            "# HELP x y\nwingman_edge_links 2\n\
              wingman_edge_closed_total{reason=\"a b\"} 3\nwingman_edge_closed_total{reason=\"c\"} 4\n",
         );
         assert_eq!(metrics.get("links"), 2.0);

@@ -11,6 +11,8 @@ mod crates;
 mod docs;
 #[path = "tidy/lexer.rs"]
 mod lexer;
+#[path = "tidy/metrics.rs"]
+mod metrics;
 #[path = "tidy/reference.rs"]
 mod reference;
 #[path = "tidy/sizes.rs"]

@@ -38,6 +38,7 @@ fn every_flag_becomes_its_key() {
         "--log-level=debug",
         "--log-query",
         "--exit-on-disconnect",
+        "--metrics=127.0.0.1:9091",
     ]);
     let keys = serde_json::to_value(cli.overrides()).expect("plain data");
     let expected = serde_json::json!({
@@ -57,7 +58,8 @@ fn every_flag_becomes_its_key() {
         "qr": false,
         "log_level": "debug",
         "log_query": true,
-        "exit_on_disconnect": true
+        "exit_on_disconnect": true,
+        "metrics": "127.0.0.1:9091"
     });
     assert_eq!(keys, expected);
     assert_eq!(cli.config.as_deref(), Some("/f".as_ref()));

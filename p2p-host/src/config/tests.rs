@@ -106,6 +106,7 @@ fn every_key_can_come_from_the_environment() {
         ("WINGMAN_LOG_LEVEL", "trace"),
         ("WINGMAN_LOG_QUERY", "yes"),
         ("WINGMAN_EXIT_ON_DISCONNECT", "TRUE"),
+        ("WINGMAN_METRICS", "[::1]:9091"),
         ("WINGMAN_HEARTBEAT__PERIOD", "1s"),
         ("WINGMAN_HEARTBEAT__DEADLINE", "2s"),
         ("WINGMAN_RECONNECT__INITIAL", "1ms"),
@@ -144,6 +145,7 @@ fn every_key_can_come_from_the_environment() {
         log_level: LogLevel::Trace,
         log_query: true,
         exit_on_disconnect: true,
+        metrics: Some("[::1]:9091".parse().expect("an address")),
         p2p_enabled: false,
         p2p_timeout_ms: 2_000,
         stun_servers: ["a.example:3478", "b.example:1"]
@@ -254,7 +256,7 @@ fn a_wrong_value_names_where_it_was_set() {
         home.error(&["3000"]),
         format!("`qr` in {file} is not valid: it is a boolean, not string \"maybe\"")
     );
-    let cases: [(Home, &[&str], String); 11] = [
+    let cases: [(Home, &[&str], String); 13] = [
         (
             Home::new().var("WINGMAN_HEARTBEAT__PERIOD", "soon"),
             &["1"],
@@ -301,6 +303,12 @@ fn a_wrong_value_names_where_it_was_set() {
             &["1", "--host-header", "a b"],
             "--host-header is not valid: it is origin, preserve, or a host name".into(),
         ),
+        (
+            Home::new(),
+            &["1", "--metrics", "0.0.0.0:9091"],
+            "--metrics is not valid: it is an address of this machine alone".into(),
+        ),
+        (Home::new(), &["1", "--metrics", "9091"], "--metrics is not valid: ".into()),
         (
             Home::new().var("WINGMAN_LOG_LEVEL", "loud"),
             &["1"],

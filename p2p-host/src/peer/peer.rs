@@ -142,6 +142,7 @@ impl Running {
             reason = self.read_all() => reason,
             reason = self.serve() => reason,
             reason = self.watch_time() => reason,
+            reason = self.measure() => reason,
             reason = super::sender::run(self) => reason,
         }
     }
@@ -296,6 +297,16 @@ impl Running {
             for lane in &self.lanes {
                 // They have no deadline of their own.
                 let _ = lane.driver.handle_timeout();
+            }
+        }
+    }
+
+    /// Counts the round trip on the control channel after each of its pings. Never ends.
+    async fn measure(&self) -> Reason {
+        loop {
+            sleep(PING_PERIOD).await;
+            if let Some(round_trip) = self.control().and_then(|link| link.stats().round_trip) {
+                self.shared.metrics().peer_round_trip.observe(round_trip);
             }
         }
     }

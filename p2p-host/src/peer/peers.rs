@@ -14,6 +14,7 @@ use tokio::{
     time::timeout,
 };
 use wingman_link::Link;
+use wingman_telemetry::Held;
 use wingman_wire::{
     id::{PeerId, VisitorId},
     signal::{Body, Candidate, From, Reason, Signal, State},
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     exchange::Runner,
     status::{Event, Path, Reporter},
+    telemetry::Metrics,
 };
 
 /// How to have peers.
@@ -250,6 +252,7 @@ impl Shared {
 
     /// A peer's direct path is up.
     pub(super) fn up(&self, peer: PeerId, round_trip: Option<Duration>) {
+        self.metrics().peers_connected.add(1);
         let mut table = self.table.lock();
         let Some(entry) = table.entries.get_mut(&peer) else { return };
         let visitor = entry.visitor;
@@ -260,6 +263,10 @@ impl Shared {
             drop(table);
             self.report(visitor, Path::Direct, round_trip);
         }
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        self.reporter.metrics()
     }
 
     fn ended(&self, peer: PeerId) {
@@ -332,11 +339,17 @@ impl Table {
         }
         let task =
             Peer { id: peer, visitor, shared: shared.clone(), commands: receiver, stop: stopped };
-        let ended = EndedOnDrop { shared: Arc::downgrade(shared), peer };
+        let metrics = shared.metrics();
+        metrics.peers_opened.add(1);
+        let ended = EndedOnDrop {
+            shared: Arc::downgrade(shared),
+            peer,
+            reason: Reason::Other,
+            _held: metrics.peers.hold(),
+        };
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(async move {
-            let _ended = ended;
-            task.run().await;
+            ended.because(task.run().await);
         });
     }
 
@@ -376,11 +389,20 @@ impl Entry {
 struct EndedOnDrop {
     shared: Weak<Shared>,
     peer: PeerId,
+    reason: Reason,
+    _held: Held,
+}
+
+impl EndedOnDrop {
+    fn because(mut self, reason: Reason) {
+        self.reason = reason;
+    }
 }
 
 impl Drop for EndedOnDrop {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
+            shared.metrics().peers_closed.get(self.reason).add(1);
             shared.ended(self.peer);
         }
     }

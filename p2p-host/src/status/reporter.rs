@@ -13,6 +13,7 @@ use super::event::Event;
 use super::queue::{Entry, Queue};
 use super::totals::{Counter, Totals};
 use super::view::View;
+use crate::telemetry::Metrics;
 
 /// Reports events; clones share one view.
 ///
@@ -133,13 +134,15 @@ impl Reporter {
             write_down(&worker, view, tick);
             drop(done);
         })?;
-        let handle = Handle { shared, finished, bar, log_query: options.log_query };
+        let handle =
+            Handle { shared, metrics: Metrics::new(), finished, bar, log_query: options.log_query };
         Ok(Self { handle: Arc::new(handle) })
     }
 
     /// Takes note of an event. Never blocks on the output. After [`Reporter::finish`] it does
     /// nothing.
     pub fn report(&self, mut event: Event) {
+        self.handle.metrics.on_event(&event);
         event.scrub(self.handle.log_query);
         let entry = Entry { at: SystemTime::now(), event };
         let mut state = self.handle.shared.state.lock();
@@ -160,6 +163,12 @@ impl Reporter {
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.handle.shared.state.lock().counter.totals(Instant::now())
+    }
+
+    /// What Prometheus is told: the events, and what others count there.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.handle.metrics
     }
 
     /// A writer for the log of this process.
@@ -195,6 +204,7 @@ impl Write for LogWriter {
 /// What all clones share; when the last one goes, the thread ends.
 struct Handle {
     shared: Arc<Shared>,
+    metrics: Metrics,
     finished: watch::Receiver<()>,
     bar: ProgressBar,
     log_query: bool,

@@ -22,12 +22,12 @@ use pingora::{
     },
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     signal::unix::{SignalKind, signal},
     time::{interval, sleep, timeout},
 };
 use wingman_mux::HeartbeatConfig;
+use wingman_telemetry::answer;
 use wingman_wire::code::CloseCode;
 
 use super::{
@@ -350,38 +350,11 @@ impl BackgroundService for MetricsEndpoint {
             };
             if let Ok((stream, _)) = accepted {
                 // One scrape at a time: it is for one Prometheus, and a slow one is cut.
-                let _ = timeout(SCRAPE_DEADLINE, self.scrape(stream)).await;
+                let answer = answer(stream, self.metrics.exposition());
+                let _ = timeout(SCRAPE_DEADLINE, answer).await;
             }
         }
     }
 }
 
 const SCRAPE_DEADLINE: Duration = Duration::from_secs(2);
-
-impl MetricsEndpoint {
-    async fn scrape(&self, mut stream: TcpStream) -> std::io::Result<()> {
-        let mut request = [0_u8; 2048];
-        let mut length = 0;
-        while !request[..length].windows(4).any(|window| window == b"\r\n\r\n") {
-            match stream.read(&mut request[length..]).await? {
-                0 => return Ok(()),
-                read => length += read,
-            }
-        }
-        let path = request[..length].split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-        let (status, content_type, content) = match path {
-            b"/metrics" | b"/" => {
-                let (content_type, content) = self.metrics.encode();
-                ("200 OK", content_type, content)
-            }
-            _ => ("404 Not Found", "text/plain", b"see /metrics\n".to_vec()),
-        };
-        let head = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            content.len()
-        );
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(&content).await?;
-        stream.shutdown().await
-    }
-}

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use wingman_wire::code::Blame;
 
-use crate::telemetry::labels;
+use wingman_telemetry::labels;
 
 labels! {
     /// Why the edge answers a request itself. The name is stable: it is the `Wingman-Error` field,

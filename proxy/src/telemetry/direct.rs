@@ -3,12 +3,10 @@
 //! Reports are the word of visitors: they are clamped before they come here (see
 //! [`crate::signaling`]), and a visitor that lies spoils these figures and nothing else.
 
-use wingman_wire::signal::{CandidateKind, Reason};
-
-use super::{
-    family::{Builder, Count, Family, Family2, Level, Seconds, labels},
-    {Content, Label, ROUND_TRIP_BUCKETS},
+use wingman_telemetry::{
+    Builder, Content, Count, Family, Family2, Level, ROUND_TRIP_BUCKETS, Seconds, labels,
 };
+use wingman_wire::signal::{CandidateKind, Reason};
 
 labels! {
     /// Who says a signaling message.
@@ -209,60 +207,3 @@ impl DirectMetrics {
 /// From a page on the host's own machine to one that gives up.
 const SETUP_BUCKETS: &[f64] =
     &[0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 60.0];
-
-impl Label for Reason {
-    const ALL: &'static [Self] = &[
-        Self::RelayOnly,
-        Self::PeerLimit,
-        Self::Shutdown,
-        Self::SessionEnded,
-        Self::HostAway,
-        Self::Timeout,
-        Self::Ice,
-        Self::Protocol,
-        Self::Silent,
-        Self::ChannelClosed,
-        Self::Unsupported,
-        Self::PageGone,
-        Self::Other,
-    ];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::RelayOnly => "relay-only",
-            Self::PeerLimit => "peer-limit",
-            Self::Shutdown => "shutdown",
-            Self::SessionEnded => "session-ended",
-            Self::HostAway => "host-away",
-            Self::Timeout => "timeout",
-            Self::Ice => "ice",
-            Self::Protocol => "protocol",
-            Self::Silent => "silent",
-            Self::ChannelClosed => "channel-closed",
-            Self::Unsupported => "unsupported",
-            Self::PageGone => "page-gone",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl Label for CandidateKind {
-    const ALL: &'static [Self] = &[Self::Host, Self::Srflx, Self::Prflx, Self::Relay];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Srflx => "srflx",
-            Self::Prflx => "prflx",
-            Self::Relay => "relay",
-        }
-    }
-}

@@ -1,18 +1,11 @@
 //! The README's reference says what the programs say: flags, keys with defaults, exit codes, events,
-//! errors, metrics. Each in both directions: nothing is missing, and nothing is there that is not.
+//! errors. Each in both directions: nothing is missing, and nothing is there that is not.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     process::Command,
-    time::Duration,
 };
-
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-use wingman_tests::{Program, free_port, until};
 
 use crate::{lexer::Lexed, none, source::read};
 
@@ -182,31 +175,6 @@ fn every_error_of_the_edge_is_in_the_readme() {
     none("README's errors are those of the edge", differences("Problem", &said, &told));
 }
 
-#[tokio::test]
-async fn every_metric_is_in_the_readme() {
-    let [http, metrics] = [free_port(), free_port()];
-    let mut edge = Program::start("wingman-edge", |command| {
-        command.args(["--dev", "--listen", &format!("127.0.0.1:{http}")]);
-        command.args(["--metrics", &format!("127.0.0.1:{metrics}")]);
-    });
-    let listens = async || TcpStream::connect(("127.0.0.1", metrics)).await.is_ok();
-    until("the edge serves metrics", Duration::from_secs(15), listens).await;
-    let mut scrape = TcpStream::connect(("127.0.0.1", metrics)).await.expect("it listens");
-    scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it reads");
-    let mut text = String::new();
-    scrape.read_to_string(&mut text).await.expect("it answers");
-    edge.kill().await;
-
-    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE wingman_edge_"));
-    let said: BTreeSet<String> =
-        types.map(|line| line.split(' ').next().unwrap_or(line).to_owned()).collect();
-    assert!(said.contains("sessions"), "{text}");
-    let readme = read("README.md");
-    let told =
-        rows(section(&readme, "### Metrics")).iter().flat_map(|row| quoted(&row[0])).collect();
-    none("README's metrics are those of the edge", differences("/metrics", &said, &told));
-}
-
 /// What a program prints.
 fn run(binary: &str, arguments: &[&str]) -> String {
     let directory = std::env::var_os("WINGMAN_BIN_DIR").map(PathBuf::from).unwrap_or_else(|| {
@@ -223,7 +191,7 @@ fn run(binary: &str, arguments: &[&str]) -> String {
 
 /// What is below a heading, to the next one of its level or above.
 #[track_caller]
-fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+pub(crate) fn section<'a>(text: &'a str, heading: &str) -> &'a str {
     let level = heading.split(' ').next().map_or(0, str::len);
     let (_, rest) = text
         .split_once(&format!("\n{heading}\n"))
@@ -236,7 +204,7 @@ fn section<'a>(text: &'a str, heading: &str) -> &'a str {
 }
 
 /// The cells of the tables in a section, at least three a row; names without the backticks around them.
-fn rows(section: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(section: &str) -> Vec<Vec<String>> {
     let lines: Vec<&str> = section.lines().collect();
     let mut found = Vec::new();
     for (index, line) in lines.iter().enumerate() {
@@ -263,7 +231,7 @@ fn rows(section: &str) -> Vec<Vec<String>> {
 }
 
 /// Words between backticks, or the cell itself if it has none.
-fn quoted(cell: &str) -> Vec<String> {
+pub(crate) fn quoted(cell: &str) -> Vec<String> {
     if !cell.contains('`') {
         return (!cell.is_empty()).then(|| cell.to_owned()).into_iter().collect();
     }
@@ -286,7 +254,11 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-fn differences(of: &str, said: &BTreeSet<String>, told: &BTreeSet<String>) -> Vec<String> {
+pub(crate) fn differences(
+    of: &str,
+    said: &BTreeSet<String>,
+    told: &BTreeSet<String>,
+) -> Vec<String> {
     let missing = said.difference(told).map(|name| format!("{of} has {name}, README does not"));
     let extra = told.difference(said).map(|name| format!("README has {name}, {of} does not"));
     missing.chain(extra).collect()

@@ -4,11 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Counter, Gauge};
 
-use super::family::Builder;
+use crate::family::Builder;
 
 /// Metrics of the process.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     resident: Gauge,
     peak: Gauge,
     threads: Gauge,
@@ -17,10 +17,10 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(build: &Builder) -> Self {
+    pub(crate) fn new(build: &Builder) -> Self {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         build
-            .gauge("start_time_seconds", "When the edge was started, since 1970")
+            .gauge("start_time_seconds", "When the process was started, since 1970")
             .set(started.as_secs_f64());
         build.info("build_info", "What runs", "version", env!("CARGO_PKG_VERSION"));
         Self {
@@ -33,7 +33,7 @@ impl Process {
     }
 
     /// Reads again. `&mut`, because two at once would count the same CPU time twice.
-    pub(super) fn refresh(&mut self) {
+    pub(crate) fn refresh(&mut self) {
         if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
             for line in status.lines() {
                 let Some((key, value)) = line.split_once(':') else {
