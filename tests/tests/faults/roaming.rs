@@ -9,6 +9,9 @@ use wingman_tests::{Edge, HostOptions, Origin, Share};
 
 use super::{OK, ask, cable::Cable};
 
+/// By when a host knows the addresses it started with.
+const LOOKED_AROUND: Duration = Duration::from_millis(500);
+
 /// A network namespace for a host, which reaches this machine by a wire of its own.
 struct Namespace {
     name: String,
@@ -90,8 +93,7 @@ async fn in_another_network_it_is_back_at_once() {
         .within_namespace(&namespace.name);
     let host = options.start(&edge, &origin.target()).await;
     let mut share = Share { edge, host, origin };
-    // It looks around once after its start.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(LOOKED_AROUND).await;
     for address in [3, 4] {
         let before = share.host.events(0).len();
         namespace.disconnect();
@@ -126,6 +128,7 @@ async fn one_more_network_disturbs_nothing() {
     let mut visitor = ask(&share, "/").await;
     let (mut origin, _) = handed.next().await;
     let before = share.host.events(0).len();
+    tokio::time::sleep(LOOKED_AROUND).await;
     namespace.connect(9);
     tokio::time::sleep(Duration::from_secs(4)).await;
     origin.send(OK).await;
