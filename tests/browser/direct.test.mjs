@@ -7,7 +7,7 @@ import { browsers, launch, sampleBytes, sleep, startRelay, startSampleApp, until
 
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
-describe("direct path", { skip: process.env.DIRECT === "1" && "there is no edge" }, () => {
+describe("direct path", () => {
   let relay, app, url;
   before(async () => {
     app = await startSampleApp();

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { browsers, direct as noRelay, launch, startRelay, startSampleApp, until } from "./harness.mjs";
+import { browsers, launch, startRelay, startSampleApp, until } from "./harness.mjs";
 import { collectConnections } from "./lib/connections.mjs";
 
 for (const name of browsers) {
-  describe(`page script with a real host in ${name}`, { skip: noRelay && "there is no host" }, () => {
+  describe(`page script with a real host in ${name}`, () => {
     let app, relay, share, browser, visitor;
 
     before(async () => {

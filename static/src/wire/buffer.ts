@@ -22,20 +22,20 @@ export class Reader {
 
   /** The next bytes; throws {@link Short}. */
   take(length: number): Bytes {
-    const start = this.skip(length);
+    const start = this.pass(length);
     return this.bytes.subarray(start, this.at);
   }
 
   /** An integer of at most six bytes; throws {@link Short}. */
   uint(length: number): number {
     let value = 0;
-    for (let at = this.skip(length); at < this.at; at++) {
+    for (let at = this.pass(length); at < this.at; at++) {
       value = value * 256 + (this.bytes[at] ?? 0);
     }
     return value;
   }
 
-  private skip(length: number): number {
+  private pass(length: number): number {
     if (length > this.left) {
       throw new Short();
     }

@@ -20,6 +20,8 @@ export async function startRelay() {
 }
 
 class Relay {
+  /** Where the edge answers Prometheus. */
+  metricsPort;
   #edge;
   #port;
   #home;
@@ -29,8 +31,8 @@ class Relay {
     this.#home = await mkdtemp(join(tmpdir(), "wingman-browser-"));
     atExit.add(this.#removeHome);
     this.#port = await freePort();
-    const metrics = await freePort();
-    const args = ["--dev", "--listen", `127.0.0.1:${this.#port}`, "--metrics", `127.0.0.1:${metrics}`];
+    this.metricsPort = await freePort();
+    const args = ["--dev", "--listen", `127.0.0.1:${this.#port}`, "--metrics", `127.0.0.1:${this.metricsPort}`];
     const extra = (process.env.WINGMAN_EDGE_ARGS ?? "").split(" ").filter(Boolean);
     this.#edge = await Program.start(join(binaries, "wingman-edge"), [...args, ...extra], { env: this.#env() });
     try {
@@ -44,7 +46,9 @@ class Relay {
   /** Shares `target`, a port or a URL; `extra` arguments of `wingman`. */
   async share(target, extra = []) {
     const args = [String(target), "--edge", `http://localhost:${this.#port}`, "--json", ...extra];
-    const share = new Share(() => Program.start(join(binaries, "wingman"), args, { env: this.#env(), ready: readyUrl }));
+    // A home of its own: restarted here it finds its resume key, and no other host does.
+    const home = join(this.#home, String(this.#shares.length));
+    const share = new Share(() => Program.start(join(binaries, "wingman"), args, { env: this.#env(home), ready: readyUrl }));
     this.#shares.push(share);
     await share.start();
     return share;
@@ -63,13 +67,10 @@ class Relay {
 
   #removeHome = () => rmSync(this.#home, { recursive: true, force: true });
 
-  /**
-   * A home of its own, so that a host restarted here finds its resume key and no other does; and
-   * nothing that would configure the programs behind the tests' back.
-   */
-  #env() {
+  /** Nothing that would configure the programs behind the tests' back. */
+  #env(home = this.#home) {
     const kept = Object.entries(process.env).filter(([key]) => !/^(WINGMAN|XDG|P2P|STUN)_/.test(key));
-    return { ...Object.fromEntries(kept), HOME: this.#home };
+    return { ...Object.fromEntries(kept), HOME: home };
   }
 }
 

@@ -122,7 +122,9 @@ fn every_queue_has_a_bound() {
 fn is_unbounded(bare: &str) -> bool {
     let std_channel = bare.contains("mpsc::channel()")
         || bare.contains("mpsc::channel::<") && bare.contains(">()");
-    std_channel || bare.contains("unbounded") || bare.contains("Unbounded")
+    std_channel
+        || bare.contains("unbounded")
+        || bare.replace("Bound::Unbounded", "").contains("Unbounded")
 }
 
 fn hits<'a>(

@@ -37,7 +37,11 @@ const KEPT: &[(&str, &[&str], &[&str])] = &[
         &["wingman-edge", "wingman-bench"],
         &["proxy/src/gateway.rs", "proxy/src/gateway/", "tests/bench/src/"],
     ),
-    ("webrtc", &["wingman-host"], &["p2p-host/src/peer.rs", "p2p-host/src/peer/"]),
+    (
+        "webrtc",
+        &["wingman-host"],
+        &["p2p-host/src/peer.rs", "p2p-host/src/peer/", "p2p-host/tests/peer/"],
+    ),
 ];
 
 /// Lints of the crates that have stricter ones than the workspace. `await_holding_lock` is not among

@@ -52,7 +52,9 @@ impl File {
             ["tests", "bench" | "sample-app", ..] => Purpose::Other,
             ["fuzz" | "tests", ..] => Purpose::Test,
             ["proxy" | "p2p-host" | "crates" | "static", inner @ ..] => {
-                let of_tests = inner.contains(&"tests") || *name == "tests.rs";
+                let of_tests =
+                    inner.iter().any(|folder| ["tests", "test", "examples"].contains(folder))
+                        || *name == "tests.rs";
                 let of_script = name.contains(".test.");
                 if of_tests || of_script { Purpose::Test } else { Purpose::Shipped }
             }
