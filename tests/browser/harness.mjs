@@ -7,6 +7,7 @@ export { binaries, direct, startRelay } from "./lib/relay.mjs";
 export { startCookieOrigin } from "./lib/cookie-origin.mjs";
 export { startExpressApp } from "./lib/express-app.mjs";
 export { startCounter } from "./lib/counter.mjs";
+export { startPrometheus } from "./lib/prometheus.mjs";
 export { startRecorder } from "./lib/recorder.mjs";
 export { sampleBytes, startSampleApp } from "./lib/sample-app.mjs";
 export { median, sleep, until, within } from "./lib/time.mjs";

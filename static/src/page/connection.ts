@@ -67,7 +67,7 @@ export class Connection implements Direct {
     this.#stats = stats;
     this.#reports = new Reports(stats);
     setInterval(() => {
-      this.#report();
+      if ("peer" in this.#state) this.#report(this.#state.peer);
     }, REPORT_MS);
   }
 
@@ -109,6 +109,7 @@ export class Connection implements Direct {
   /** The page goes away, perhaps to come back. */
   stop(reason: Reason): void {
     const state = this.#state;
+    if ("peer" in state) this.#report(state.peer);
     this.#leaveUp();
     this.#enter({ at: "off" });
     if ("peer" in state) this.#drop(state.peer, reason);
@@ -202,7 +203,7 @@ export class Connection implements Direct {
           peer.restart();
           this.#enter({ at: "resting", peer }, RESTART_MS, giveUp);
         });
-        this.#report("disconnected", reason);
+        this.#report(peer, "disconnected", reason);
         peer.ask(false);
         this.onrelay?.(reason);
       } else {
@@ -215,7 +216,7 @@ export class Connection implements Direct {
 
   /** Closes the peer; tries another one later. */
   #giveUp(peer: Peer, reason: Reason): void {
-    this.#report("failed", reason);
+    this.#report(peer, "failed", reason);
     if (FINAL.includes(reason)) {
       this.#enter({ at: "off" });
     } else {
@@ -296,15 +297,14 @@ export class Connection implements Direct {
     } catch {
       // It was closed meanwhile.
     }
-    this.#report();
+    if ("peer" in this.#state && this.#state.peer === peer) this.#report(peer);
   }
 
-  /** With a state it is said in any case. */
-  #report(state?: "disconnected" | "failed", reason?: Reason): void {
-    if (!("peer" in this.#state)) return;
+  /** By the peer's signaling socket. With a state it is said in any case. */
+  #report(peer: Peer, state?: "disconnected" | "failed", reason?: Reason): void {
     const report = this.#reports.take();
     if (state === undefined && report === undefined) return;
-    this.#state.peer.say({
+    peer.say({
       type: "connection-state",
       data: {
         state: state ?? (this.up ? "connected" : "connecting"),
