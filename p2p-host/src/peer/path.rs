@@ -125,8 +125,9 @@ const INITIAL_BUDGET: usize = 128 * 1024;
 const MIN_BUDGET: usize = 64 * 1024;
 /// More is no use: browsers' receive windows are not larger.
 const MAX_BUDGET: usize = 4 * 1024 * 1024;
-/// Twice the product: the window of the congestion control must be able to double.
-const GAIN_PERCENT: u128 = 200;
+/// Half more than the product, so that it can grow to what the path takes. Twice overflows a queue of one product:
+/// at 50 ms, 80 Mbit/s and 500 kB, 3.9 MB/s instead of 7.4 (without a bottleneck, 11.7 instead of 11.4).
+const GAIN_PERCENT: u128 = 150;
 /// Below it bursts are as short as a timer's tick.
 const SHORT: Duration = Duration::from_millis(2);
 /// 16 datagrams in a millisecond.
@@ -165,7 +166,7 @@ mod tests {
         let mut path = Path::new();
         // 80 Mbit/s at 50 ms: a product of 500 kB.
         saturate(&mut path, Instant::now(), ms(50), 10_000_000, 12);
-        assert!((500_000..=1_100_000).contains(&path.budget()), "{}", path.budget());
+        assert!((500_000..=900_000).contains(&path.budget()), "{}", path.budget());
         assert!(path.pace().unwrap() >= 10_000_000);
     }
 
