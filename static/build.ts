@@ -1,4 +1,4 @@
-// Bundles the page script and the worker: node build.ts [folder], which is dist/ by default.
+// Bundles the page script, its extras and the worker: node build.ts [folder], which is dist/ by default.
 
 import { build } from "esbuild";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 import { minify } from "terser";
 
 /** What is built: script in dist/, and its entry point. */
-export const SCRIPTS = { page: "src/page/main.ts", worker: "src/worker/main.ts" } as const;
+export const SCRIPTS = { page: "src/page/main.ts", extras: "src/extras/main.ts", worker: "src/worker/main.ts" } as const;
 
-/** Writes both scripts into `folder`. The same sources give the same bytes. */
+/** Writes the scripts into `folder`. The same sources give the same bytes. */
 export async function bundle(folder: string): Promise<void> {
   const { outputFiles } = await build({
     absWorkingDir: import.meta.dirname,

@@ -1,4 +1,4 @@
-//! The page script and the worker, as they are served on every session host.
+//! The page script, its extras and the worker, as they are served on every session host.
 //!
 //! They are part of this program, so that edge and scripts are always of one version. All is made at
 //! start-up: an answer is a look-up and a reference count.
@@ -12,11 +12,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::pages::Page;
 
-/// Both scripts.
+/// All scripts.
 #[derive(Debug)]
 pub struct Scripts {
     /// For documents.
     pub page: Script,
+    /// For documents that have [`Scripts::page`], which loads it.
+    pub extras: Script,
     /// The service worker.
     pub worker: Script,
 }
@@ -42,6 +44,7 @@ impl Scripts {
         let anywhere = (HeaderName::from_static("service-worker-allowed"), "/");
         Self {
             page: Script::new(include_bytes!("../../static/dist/page.js"), None),
+            extras: Script::new(include_bytes!("../../static/dist/extras.js"), None),
             worker: Script::new(include_bytes!("../../static/dist/worker.js"), Some(anywhere)),
         }
     }

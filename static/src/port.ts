@@ -10,7 +10,7 @@
 export type FieldLine = readonly [name: string, value: string];
 
 /** Of these messages; a page and a worker of different versions do not speak. */
-export const PORT_VERSION = 1;
+export const PORT_VERSION = 2;
 
 /** Content bytes that a page may send before the first credit. */
 export const WINDOW = 1024 * 1024;
@@ -36,6 +36,8 @@ export interface Bind extends PortState {
   readonly lock: string;
   /** Prefixes of paths that never go directly. */
   readonly relayOnlyPaths: readonly string[];
+  /** For field lines: as the page sees it. */
+  readonly browser: { readonly userAgent: string; readonly languages: readonly string[] };
 }
 
 /** What the worker chooses a page by. */
@@ -56,21 +58,17 @@ export interface WorkerToClient {
 export interface Req {
   readonly type: "req";
   readonly id: number;
-  readonly requestId: string;
   /** `Date.now()` until which the page may begin with it. */
   readonly deadline: number;
   readonly method: string;
-  /** Of our origin, without fragment. */
-  readonly url: string;
-  /** Those that a worker sees. */
+  /** Of our origin, in origin-form. */
+  readonly target: string;
+  /** All but the cookies of the page. */
   readonly fields: readonly FieldLine[];
-  /** Transferred. Undefined: none, not even of length 0. */
+  /** Undefined: none, not even of length 0. */
   readonly content: ArrayBuffer | undefined;
-  readonly referrer: string;
-  readonly mode: RequestMode;
-  readonly destination: RequestDestination;
-  readonly credentials: RequestCredentials;
-  readonly cache: RequestCache;
+  /** The request shall have no cookies. */
+  readonly anonymous: boolean;
 }
 
 /** Why a request that was meant for the direct path, or had begun there, went by relay. */
@@ -101,5 +99,8 @@ export type PageToWorker =
   /** The page goes away. */
   | { readonly type: "bye" };
 
-/** `unsent`: nothing was executed. `path`: the direct path broke. `reset`: the host ended it. */
-export type ErrorKind = "unsent" | "path" | "reset";
+/**
+ * `unsent`: nothing was executed. `declined`: neither, for the host wants it by relay. `path`: the direct path broke.
+ * `reset`: the host ended it.
+ */
+export type ErrorKind = "unsent" | "declined" | "path" | "reset";

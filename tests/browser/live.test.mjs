@@ -25,6 +25,8 @@ for (const name of browsers) {
     const open = async () => {
       const page = await visitor.open(share.url, collectConnections);
       await isDirect(page);
+      // It comes with the second script, and so do direct sockets.
+      await until(5_000, "extras", () => page.evaluate(() => document.querySelector("wingman-badge") !== null));
       return page;
     };
 

@@ -25,6 +25,8 @@ for (const name of browsers) {
     const open = async () => {
       const page = await visitor.open(lab.url, collectConnections);
       await direct(page);
+      // The badge comes with the second script, and so do direct sockets.
+      await until(5_000, "extras", () => page.evaluate(() => document.querySelector("wingman-badge") !== null));
       return page;
     };
     /** Opens a WebSocket and keeps what happens to it in `window.log`. */
@@ -183,6 +185,26 @@ for (const name of browsers) {
       await page.close();
     });
 
+    test("without its extras requests are direct all the same, sockets native", async () => {
+      const before = visitor.problems.length;
+      lab.missing = "extras.js";
+      const page = await visitor.open(lab.url);
+      await direct(page);
+      assert.equal(await openSocket(page), lab.url.replace("http", "ws") + "/ws/echo");
+      const [status, path] = await page.evaluate(async () => {
+        const response = await fetch("/api/x");
+        return [response.status, response.headers.get("x-path")];
+      });
+      lab.missing = undefined;
+      assert.deepEqual([status, path], [200, null]);
+      const { stats } = await state(page);
+      assert.ok(stats.exchanges.direct >= 1);
+      assert.ok(stats.exchanges.relay >= 1, "the socket");
+      assert.equal(await page.evaluate(() => document.querySelector("wingman-badge")), null);
+      assert.deepEqual(visitor.problems.slice(before).filter((problem) => problem.startsWith("exception")), []);
+      await page.close();
+    });
+
     test("leaves nothing but its name", async () => {
       const page = await open();
       const seen = await page.evaluate(() => {
@@ -196,11 +218,13 @@ for (const name of browsers) {
           frozen: Object.isFrozen(__wingman),
           badge: [badge?.shadowRoot, badge?.parentNode === document.documentElement, document.body.contains(badge)],
           size: [badge.getBoundingClientRect().width, badge.getBoundingClientRect().height],
+          scripts: document.querySelectorAll("script").length,
           scroll: [document.documentElement.scrollWidth <= innerWidth],
         };
       });
       console.log(name, seen);
       assert.equal(seen.enumerable, false);
+      assert.equal(seen.scripts, 2, "the document's own");
       assert.equal(seen.frozen, true);
       assert.deepEqual(seen.badge, [null, true, false]);
       assert.deepEqual(seen.size, [0, 0]);

@@ -62,6 +62,8 @@ pub mod field {
 
 /// The page script.
 pub const PAGE_PATH: &str = "/_wingman/page.js";
+/// The second script of a page, which the first one loads.
+pub const EXTRAS_PATH: &str = "/_wingman/extras.js";
 /// The worker script.
 pub const WORKER_PATH: &str = "/_wingman/worker.js";
 /// The signaling socket; `?peer=` and a [`crate::id::PeerId`].

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use http::{HeaderValue, Method, header};
 use pingora::{Result, proxy::Session as Downstream};
 use wingman_wire::{
-    direct::{COOKIES_PATH, ECHO_PATH, PAGE_PATH, SIGNAL_PATH, WORKER_PATH},
+    direct::{COOKIES_PATH, ECHO_PATH, EXTRAS_PATH, PAGE_PATH, SIGNAL_PATH, WORKER_PATH},
     head::Scheme,
 };
 
@@ -28,6 +28,7 @@ impl Gateway {
     ) -> Result<bool> {
         match downstream.req_header().uri.path() {
             PAGE_PATH => self.script(downstream, &self.scripts.page).await,
+            EXTRAS_PATH => self.script(downstream, &self.scripts.extras).await,
             SIGNAL_PATH => self.signal(downstream, session, scheme).await,
             WORKER_PATH => self.script(downstream, &self.scripts.worker).await,
             // A host that said nothing of pages would take these for the origin's.

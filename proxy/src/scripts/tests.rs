@@ -87,5 +87,5 @@ fn only_the_worker_may_reach_above_its_path() {
         field(&page, "service-worker-allowed").map(str::to_owned)
     };
     assert_eq!(allowed(&scripts.worker).as_deref(), Some("/"));
-    assert_eq!(allowed(&scripts.page), None);
+    assert_eq!([allowed(&scripts.page), allowed(&scripts.extras)], [None, None]);
 }

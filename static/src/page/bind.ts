@@ -119,7 +119,9 @@ export class WorkerBinding {
     void port.hold(() => {
       const { relayOnlyPaths } = this.#binding;
       const { lock } = port;
-      const bind: PageToController = { wingman: "bind", version: PORT_VERSION, lock, relayOnlyPaths, ...this.#state };
+      const { userAgent, languages } = navigator;
+      const browser = { userAgent, languages };
+      const bind: PageToController = { wingman: "bind", version: PORT_VERSION, lock, relayOnlyPaths, browser, ...this.#state };
       controller?.postMessage(bind, [port.theirs]);
       this.#binding.onBound(undefined);
     });

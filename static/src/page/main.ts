@@ -5,10 +5,10 @@
 
 import { RESERVED_PREFIX } from "../wire/direct.ts";
 import { type Unbound, WorkerBinding } from "./bind.ts";
-import { showBadge } from "./badge.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { measureRelay } from "./echo.ts";
+import { type Extras, extrasLoader } from "./extras.ts";
 import { PageState, expose } from "./state.ts";
 import { wrapWebSocket } from "./websocket.ts";
 import { explain } from "./why.ts";
@@ -24,20 +24,27 @@ function start(config: Config): void {
   }
   const page = new PageState();
   expose(page.surface);
-  if (config.badge && window === window.top) showBadge(page);
+  const hasBadge = config.badge && window === window.top;
+  let setOpen: ((open: Extras["openDirectSocket"]) => void) | undefined;
+  const loadExtras = extrasLoader(({ openDirectSocket, showBadge }) => {
+    setOpen?.(openDirectSocket);
+    if (hasBadge) showBadge(page);
+  });
   if (!config.direct) {
     page.set("relay", config.why ?? explain("relay-only"));
   } else if (!isSupported()) {
     page.set("relay", explain("unsupported"));
   } else {
-    connect(config, page);
+    setOpen = connect(config, page, loadExtras);
   }
+  if (hasBadge || setOpen) document.addEventListener("DOMContentLoaded", loadExtras);
 }
 
-function connect(config: Config, page: PageState): void {
+/** Gives what to call with the maker of direct sockets. */
+function connect(config: Config, page: PageState, onUp: () => void): (open: Extras["openDirectSocket"]) => void {
   const { stats } = page;
   const connection = new Connection(config, stats);
-  wrapWebSocket(connection, stats, (path) => !path.startsWith(RESERVED_PREFIX) && !config.relayOnlyPaths.some((prefix) => path.startsWith(prefix)));
+  const setOpen = wrapWebSocket(connection, stats, (path) => !path.startsWith(RESERVED_PREFIX) && !config.relayOnlyPaths.some((prefix) => path.startsWith(prefix)));
 
   /** Why requests go by relay, if they do: of the peer, and of the worker (nothing: it is not known yet). */
   let whyRelay = "";
@@ -63,6 +70,7 @@ function connect(config: Config, page: PageState): void {
   let measuring = false;
   connection.onchange = (up): void => {
     binding?.update();
+    if (up) onUp();
     if (up && !measuring) {
       measuring = true;
       measureRelay((ms) => {
@@ -99,6 +107,7 @@ function connect(config: Config, page: PageState): void {
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted) connection.start();
   });
+  return setOpen;
 }
 
 /** Of the nearest document above this frame that is ours. */

@@ -5,8 +5,9 @@
 
 import { type ErrorKind, type FallbackCause, type PageToWorker, type Req, WINDOW, type WorkerToPage } from "../port.ts";
 import { ResetCode } from "../wire/code.ts";
+import { field } from "../wire/direct.ts";
+import { utf8 } from "../wire/head.ts";
 import { type Direct, type DirectExchange, ExchangeError } from "./direct.ts";
-import { requestHead } from "./fields.ts";
 import type { Stats } from "./state.ts";
 
 /** What serving requests needs of the page. */
@@ -85,11 +86,13 @@ export class Requests {
   }
 
   #begin(req: Req): void {
-    const { id, content } = req;
+    const { id, content, method, target } = req;
+    const fields = [...req.fields];
+    if (!req.anonymous) fields.push([field.documentCookie, utf8(document.cookie)], [field.documentPath, location.pathname]);
     try {
       // The worker waits no longer: it may have asked the relay by now.
       if (Date.now() > req.deadline) throw new ExchangeError("late", false);
-      const exchange = this.#context.direct.open(requestHead(req), content && new Uint8Array(content));
+      const exchange = this.#context.direct.open({ method, target, fields }, content && new Uint8Array(content));
       const served = new Served(exchange);
       this.#served.set(id, served);
       this.tell({ type: "ack", id });
@@ -188,6 +191,7 @@ function join(batch: readonly Uint8Array[], size: number): ArrayBuffer {
 function errorKind(error: unknown): ErrorKind {
   if (!(error instanceof ExchangeError)) return "path";
   const { sent, code } = error;
-  if (!sent || code === ResetCode.relayOnly || code === ResetCode.refused) return "unsent";
+  if (code === ResetCode.relayOnly || code === ResetCode.refused) return "declined";
+  if (!sent) return "unsent";
   return code === undefined ? "path" : "reset";
 }

@@ -6,14 +6,17 @@
  * socket is one of ours. So `instanceof`, subclasses, constants, names, and all errors of the constructor are native.
  */
 
+import type { DirectSocket, Wish, openDirectSocket } from "../extras/direct-socket.ts";
 import type { Direct } from "./direct.ts";
-import { type DirectSocket, type Wish, openDirectSocket } from "./direct-socket.ts";
 import type { Stats } from "./state.ts";
 
 const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
 
-/** Puts it in place, once. */
-export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: string) => boolean): void {
+type Open = typeof openDirectSocket;
+
+/** Puts it in place, once. Until what this gives is called, all sockets are native. */
+export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: string) => boolean): (open: Open) => void {
+  let open: Open | undefined;
   const Native = window.WebSocket;
   const sockets = new WeakMap<object, DirectSocket>();
 
@@ -21,9 +24,9 @@ export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: 
     construct(target, parameters: unknown[], newTarget) {
       const wish = read(parameters);
       if (wish && mayGoDirect(wish.url.pathname)) {
-        if (direct.up) {
+        if (direct.up && open) {
           const outer = Reflect.construct(EventTarget, [], newTarget) as EventTarget;
-          const socket = openDirectSocket(outer, wish, direct, stats, Native);
+          const socket = open(outer, wish, direct, stats, Native);
           if (socket) {
             sockets.set(outer, socket);
             return outer;
@@ -60,6 +63,9 @@ export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: 
     Object.defineProperty(prototype, name, member);
   }
   Object.defineProperty(window, "WebSocket", { value: Wrapped, writable: true, configurable: true });
+  return (given) => {
+    open = given;
+  };
 }
 
 /** What the app wants, if it is valid and of this origin. About everything else the native constructor decides. */

@@ -41,6 +41,7 @@ export const field = {
 /** The path prefix on every session host that never reaches the origin. */
 export const RESERVED_PREFIX = "/_wingman/";
 export const PAGE_PATH = "/_wingman/page.js";
+export const EXTRAS_PATH = "/_wingman/extras.js";
 export const WORKER_PATH = "/_wingman/worker.js";
 /** The signaling socket; `?peer=` and an id. */
 export const SIGNAL_PATH = "/_wingman/signal";

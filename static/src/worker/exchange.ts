@@ -10,9 +10,12 @@ import { Content } from "./content.ts";
 export type Answer =
   | { readonly kind: "head"; readonly status: number; readonly fields: readonly FieldLine[]; readonly content: Content }
   /** `executed`: it may have been, so that the copy needs the same request id. */
-  | { readonly kind: "relay"; readonly cause: FallbackCause; readonly executed: boolean }
+  | { readonly kind: "relay"; readonly cause: RelayCause; readonly executed: boolean }
   /** Whoever asked is gone as well. */
   | { readonly kind: "gone" };
+
+/** `declined`: the host wants it so; that is no fallback. */
+export type RelayCause = FallbackCause | "declined";
 
 /** Continues a content that broke off. */
 export type Resume = (content: Content) => void;
@@ -93,7 +96,7 @@ export class Exchange {
         return;
       case "err":
         if (message.kind === "unsent") this.#fail("refused", false);
-        else this.#fail(message.kind, true);
+        else this.#fail(message.kind, message.kind !== "declined");
     }
   }
 
@@ -121,7 +124,7 @@ export class Exchange {
     this.#end("over");
   }
 
-  #fail(cause: FallbackCause, executed: boolean): void {
+  #fail(cause: RelayCause, executed: boolean): void {
     const state = this.#state;
     switch (state.at) {
       case "asked":

@@ -2,6 +2,7 @@
 
 import { ACK_DEADLINE, type Bind, type PageToWorker, type PortState, type WorkerToPage } from "../port.ts";
 import { Exchange } from "./exchange.ts";
+import { requestFields } from "./fields.ts";
 import { isRelayOnly } from "./guards.ts";
 
 export class Pages {
@@ -43,14 +44,14 @@ export class Page {
   #nextId = 0;
   #relayed = { exchanges: 0, sent: 0, received: 0 };
   readonly #clientId: string;
-  readonly #relayOnlyPaths: readonly string[];
+  readonly #bind: Bind;
   readonly #port: MessagePort;
   readonly #onGone: () => void;
   readonly #exchanges = new Map<number, { readonly exchange: Exchange; readonly asker: string }>();
 
   constructor(clientId: string, bind: Bind, port: MessagePort, onGone: () => void) {
     this.#clientId = clientId;
-    this.#relayOnlyPaths = bind.relayOnlyPaths;
+    this.#bind = bind;
     this.state = bind;
     this.#port = port;
     this.#onGone = onGone;
@@ -60,7 +61,7 @@ export class Page {
   }
 
   takes(url: string): boolean {
-    return this.state.up && !this.#busy && !isRelayOnly(url, this.#relayOnlyPaths);
+    return this.state.up && !this.#busy && !isRelayOnly(url, this.#bind.relayOnlyPaths);
   }
 
   /** Asks for `request`, whose content was read already, on behalf of the client `asker`. */
@@ -77,21 +78,16 @@ export class Page {
       },
     );
     this.#exchanges.set(id, { exchange, asker });
-    const { method, url, headers, referrer, mode, destination, credentials, cache } = request;
+    const { pathname, search } = new URL(request.url);
     this.tell({
       type: "req",
       id,
-      requestId,
       deadline: Date.now() + ACK_DEADLINE,
-      method,
-      url,
-      fields: [...headers],
+      method: request.method,
+      target: pathname + search,
+      fields: requestFields(request, content, requestId, this.#bind.browser),
       content,
-      referrer,
-      mode,
-      destination,
-      credentials,
-      cache,
+      anonymous: request.credentials === "omit",
     });
     return exchange;
   }

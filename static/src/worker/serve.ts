@@ -5,6 +5,7 @@
 
 import { type FallbackCause, MAX_CONTENT } from "../port.ts";
 import { newId } from "../wire/id.ts";
+import type { RelayCause } from "./exchange.ts";
 import type { Page } from "./pages.ts";
 import { fetchCookies, repeat, resumable } from "./relay.ts";
 import { makeResponse, readHead } from "./response.ts";
@@ -19,8 +20,8 @@ export async function serve(request: Request, page: Page, asker: string): Promis
   const begun = performance.now();
   const requestId = newId();
   const exchange = page.ask(request, content, requestId, asker);
-  const relay = async (cause: FallbackCause, executed: boolean): Promise<Response> => {
-    page.tell({ type: "fallback", cause, ms: performance.now() - begun });
+  const relay = async (cause: RelayCause, executed: boolean): Promise<Response> => {
+    if (cause !== "declined") page.tell({ type: "fallback", cause, ms: performance.now() - begun });
     page.relayed(content?.byteLength);
     return executed ? repeat(request, content, requestId) : fetch(request);
   };

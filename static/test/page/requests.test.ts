@@ -113,17 +113,12 @@ async function say(...messages: WorkerToPage[]): Promise<void> {
 const req = (id: number, more: Partial<Req> = {}): Req => ({
   type: "req",
   id,
-  requestId: "0".repeat(32),
   deadline: Date.now() + ACK_DEADLINE,
   method: "GET",
-  url: ORIGIN + "/x?y#z",
+  target: "/x?y",
   fields: [],
   content: undefined,
-  referrer: ORIGIN + "/app/",
-  mode: "cors",
-  destination: "",
-  credentials: "same-origin",
-  cache: "default",
+  anonymous: false,
   ...more,
 });
 
@@ -217,8 +212,8 @@ describe("what goes wrong", () => {
 
   for (const [what, error, kind] of [
     ["nothing was sent", new ExchangeError("x", false), "unsent"],
-    ["the host wants the relay", new ExchangeError("x", true, 13), "unsent"],
-    ["the host refuses", new ExchangeError("x", true, 2), "unsent"],
+    ["the host wants the relay", new ExchangeError("x", true, 13), "declined"],
+    ["the host refuses", new ExchangeError("x", false, 2), "declined"],
     ["the path breaks", new ExchangeError("x", true), "path"],
     ["the origin resets", new ExchangeError("x", true, 4), "reset"],
     ["a bug of ours", new TypeError("x"), "path"],
@@ -271,66 +266,20 @@ test("reports of the worker are counted", async () => {
 });
 
 describe("heads", () => {
-  async function lines(more: Partial<Req>): Promise<Record<string, string>> {
-    await ask(0, more);
-    const { head } = path.opened.at(-1)!;
-    assert.equal(head.target, "/x?y");
-    assert.equal(head.method, more.method ?? "GET");
-    return Object.fromEntries(head.fields);
-  }
-
-  test("what a browser adds to a GET", async () => {
-    const { "user-agent": agent, "accept-language": language, ...rest } = await lines({});
-    assert.ok(agent);
-    assert.ok(language);
-    assert.deepEqual(rest, {
-      accept: "*/*",
-      "accept-encoding": "gzip",
-      referer: ORIGIN + "/app/",
-      "sec-fetch-site": "same-origin",
-      "sec-fetch-mode": "cors",
-      "sec-fetch-dest": "empty",
-      "wingman-request-id": "0".repeat(32),
-      "wingman-document-cookie": "a=1; b=\u00c3\u00bc",
-      "wingman-document-path": "/app/",
+  test("are as the worker said, with the cookies of this page", async () => {
+    await ask(0, { method: "PUT", target: "/a?b", fields: [["x", "1"], ["x", "2"]], content: new TextEncoder().encode("12345").buffer });
+    const { head, content } = path.opened[0]!;
+    assert.deepEqual(head, {
+      method: "PUT",
+      target: "/a?b",
+      fields: [["x", "1"], ["x", "2"], ["wingman-document-cookie", "a=1; b=\u00c3\u00bc"], ["wingman-document-path", "/app/"]],
     });
+    assert.equal(new TextDecoder().decode(content), "12345");
   });
 
-  test("what is there already stays as it is", async () => {
-    const fields = [
-      ["accept", "x/y"],
-      ["user-agent", "of the app"],
-      ["accept-language", "de"],
-      ["range", "bytes=0-"],
-    ] as const;
-    const got = await lines({ fields });
-    assert.equal(got["accept"], "x/y");
-    assert.equal(got["user-agent"], "of the app");
-    assert.equal(got["accept-language"], "de");
-    assert.equal(got["accept-encoding"], "identity");
-    assert.equal(path.opened[0]!.head.fields.filter(([name]) => name === "accept").length, 1);
-  });
-
-  test("methods with content, and without", async () => {
-    const content = new TextEncoder().encode("12345").buffer;
-    const post = await lines({ method: "POST", content });
-    assert.deepEqual([post["origin"], post["content-length"]], [ORIGIN, "5"]);
-    assert.equal(new TextDecoder().decode(path.opened[0]!.content), "12345");
-    assert.equal((await lines({ method: "POST" }))["content-length"], "0");
-    assert.equal(path.opened[1]!.content, undefined);
-    const remove = await lines({ method: "DELETE" });
-    assert.deepEqual([remove["origin"], remove["content-length"]], [ORIGIN, undefined]);
-  });
-
-  test("cache modes, credentials, referrer and destination", async () => {
-    assert.equal((await lines({ cache: "no-cache" }))["cache-control"], "max-age=0");
-    const reload = await lines({ cache: "reload" });
-    assert.deepEqual([reload["cache-control"], reload["pragma"]], ["no-cache", "no-cache"]);
-    const omit = await lines({ credentials: "omit", referrer: "", mode: "no-cors", destination: "image" });
-    assert.equal(omit["wingman-credentials"], "omit");
-    assert.equal(omit["wingman-document-cookie"], undefined);
-    assert.equal(omit["referer"], undefined);
-    assert.deepEqual([omit["sec-fetch-mode"], omit["sec-fetch-dest"]], ["no-cors", "image"]);
-    assert.equal((await lines({ referrer: "about:client" }))["referer"], undefined);
+  test("have none if the request shall not", async () => {
+    await ask(0, { anonymous: true });
+    assert.deepEqual(path.opened[0]!.head.fields, []);
+    assert.equal(path.opened[0]!.content, undefined);
   });
 });

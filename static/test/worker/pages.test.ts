@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ACK_TIMEOUT } from "../../src/port.ts";
+import { ACK_TIMEOUT, PORT_VERSION } from "../../src/port.ts";
 import { type FakePage, Stage, request, tick } from "./stage.ts";
 
 /** Asks for `/x` on behalf of a client and tells which page was asked. */
@@ -94,7 +94,7 @@ test("a page that let an acknowledgement pass is not asked until it speaks", asy
 
 test("a page of another version is not bound, and the worker looks for a new one", async () => {
   const stage = await Stage.start();
-  const page = await stage.bind("tab", { version: 2 });
+  const page = await stage.bind("tab", { version: PORT_VERSION + 1 });
   assert.equal(stage.fetch(request("/x")), undefined);
   assert.equal(stage.updates, 1);
   page.close();

@@ -6,6 +6,9 @@ import { ACK_DEADLINE, type Bind, type PageToWorker, PORT_VERSION, type Req, typ
 
 export const ORIGIN = "http://session.localhost:8080";
 
+/** What pages say of their browser. */
+export const BROWSER = { userAgent: "Test/1", languages: ["de-CH", "de", "en"] } as const;
+
 /** What the relay answers. */
 export type Relay = (request: Request) => Response | Promise<Response>;
 
@@ -61,6 +64,7 @@ export class Stage {
     };
     const globals = {
       self,
+      location: self.location,
       Client: FakeClient,
       caches: {
         keys: () => Promise.resolve([...this.caches]),
@@ -88,7 +92,7 @@ export class Stage {
     const { port1, port2 } = new MessageChannel();
     const page = new FakePage(port1);
     const lock = await page.hold();
-    const data: Bind = { wingman: "bind", version, lock, up: true, visible: true, relayOnlyPaths: [], ...options };
+    const data: Bind = { wingman: "bind", version, lock, up: true, visible: true, relayOnlyPaths: [], browser: BROWSER, ...options };
     await this.dispatch("message", { data, ports: [port2], source: new FakeClient(clientId) });
     return page;
   }

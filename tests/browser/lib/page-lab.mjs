@@ -17,6 +17,8 @@ export async function startPageLab() {
 }
 
 class PageLab {
+  /** A script that is not there. */
+  missing;
   /** Changes of what the page is told. */
   config = {};
   #server = createServer((request, response) => void this.#answer(request, response));
@@ -36,7 +38,7 @@ class PageLab {
       tsconfigRaw: {},
       logLevel: "warning",
     });
-    for (const name of ["page.js", "worker.js", "host.js"]) this.#scripts.set(name, await readFile(join(folder, name)));
+    for (const name of ["page.js", "extras.js", "worker.js", "host.js"]) this.#scripts.set(name, await readFile(join(folder, name)));
     await rm(folder, { recursive: true });
     const clock = (name) => `window.${name} = performance.now();`;
     this.#scripts.set("page.js", `${clock("beforeScript")}${this.#scripts.get("page.js")};${clock("afterScript")}`);
@@ -72,8 +74,11 @@ class PageLab {
 
   async #answer(request, response) {
     const { pathname } = new URL(request.url, this.url);
-    const script = this.#scripts.get(pathname.replace("/_wingman/", "").replace("/", ""));
-    if (script) {
+    const name = pathname.replace("/_wingman/", "").replace("/", "");
+    const script = this.#scripts.get(name);
+    if (name === this.missing) {
+      response.destroy();
+    } else if (script) {
       response.writeHead(200, { "content-type": "text/javascript; charset=utf-8", "service-worker-allowed": "/" }).end(script);
     } else if (pathname === "/_wingman/echo") {
       response.writeHead(204).end();

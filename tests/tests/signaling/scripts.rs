@@ -17,9 +17,11 @@ async fn ask(edge: &Edge, session: &str, start: &str, fields: &str) -> Message {
 async fn scripts_are_served_on_session_hosts() {
     let edge = Edge::start().await;
     let _host = FakeHost::start_with_pages(edge.port(), "demo").await;
-    for (path, file, allowed) in
-        [("/_wingman/page.js", "page.js", None), ("/_wingman/worker.js", "worker.js", Some("/"))]
-    {
+    for (path, file, allowed) in [
+        ("/_wingman/page.js", "page.js", None),
+        ("/_wingman/extras.js", "extras.js", None),
+        ("/_wingman/worker.js", "worker.js", Some("/")),
+    ] {
         let source = format!("{}/../static/dist/{file}", env!("CARGO_MANIFEST_DIR"));
         let source = std::fs::read(source).expect("is committed");
         let get = ask(&edge, "demo", &format!("GET {path}"), "").await;
@@ -59,7 +61,9 @@ async fn an_ended_session_is_gone_everywhere() {
     let mut host = FakeHost::start_with_pages(edge.port(), "demo").await;
     host.control(&HostToEdge::End).await;
     assert_eq!(host.closed().await, 4000);
-    for path in ["/", "/api?x=1", "/_wingman/page.js", "/_wingman/worker.js", "/_wingman/echo"] {
+    let ours =
+        ["page.js", "extras.js", "worker.js", "echo"].map(|name| format!("/_wingman/{name}"));
+    for path in ["/", "/api?x=1"].map(str::to_owned).into_iter().chain(ours) {
         for (accept, kind) in [
             ("text/html", "text/html; charset=utf-8"),
             ("application/json", "application/json"),

@@ -5,12 +5,12 @@
  * behind the same object; after the answer it lives and dies with the path (1006, and no error event, as natively).
  */
 
+import { acceptLanguage } from "../language.ts";
+import type { Direct, DirectExchange, ExchangeError } from "../page/direct.ts";
+import type { Stats } from "../page/state.ts";
 import { COOKIES_PATH, field } from "../wire/direct.ts";
 import { type FieldLine, utf8 } from "../wire/head.ts";
 import { newId } from "../wire/id.ts";
-import { type Direct, type DirectExchange, ExchangeError } from "./direct.ts";
-import { acceptLanguage } from "./fields.ts";
-import type { Stats } from "./state.ts";
 import { type Received, FrameReader, NO_STATUS, Opcode, encodeFrame } from "./websocket-frames.ts";
 
 /** What the app asked for, checked. */
@@ -205,7 +205,9 @@ export class DirectSocket {
       this.protocol = protocol ?? "";
     } catch (error) {
       // The path broke before the answer, or only the relay can do it. A handshake may be repeated.
-      if (error instanceof ExchangeError && error.sent && error.code !== undefined) this.#over(true);
+      // (Told by its keys: the class is the page script's.)
+      const { sent, code } = error as Partial<ExchangeError>;
+      if (sent && code !== undefined) this.#over(true);
       else this.#goNative();
       return;
     }

@@ -3,7 +3,7 @@
  * and selectors of the app find one empty element behind `<body>`.
  */
 
-import type { PageState } from "./state.ts";
+import type { PageState } from "../page/state.ts";
 
 /** Where the person has put it. */
 const PLACE_KEY = "wingman-badge";
@@ -46,10 +46,12 @@ export function showBadge(page: PageState): void {
   const attach = (): void => {
     if (!host.isConnected && returns++ < MAX_RETURNS) document.documentElement.append(host);
   };
-  document.addEventListener("DOMContentLoaded", () => {
+  const begin = (): void => {
     attach();
     new MutationObserver(attach).observe(document.documentElement, { childList: true });
-  });
+  };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin();
 }
 
 function headline({ state, why, stats }: PageState): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { FrameReader, Opcode, type Received, encodeFrame } from "../../src/page/websocket-frames.ts";
+import { FrameReader, Opcode, type Received, encodeFrame } from "../../src/extras/websocket-frames.ts";
 
 const text = (words: string): number[] => [...new TextEncoder().encode(words)];
 

@@ -1,0 +1,37 @@
+/**
+ * The second script of a page: what may come later than the app's own scripts. Until it is there sockets are native
+ * and there is no badge; without it (a policy, no network) everything else works.
+ *
+ * A classic script, not `import()`: browsers refuse an import map that the app declares after a module was asked for.
+ */
+
+import { EXTRAS_PATH } from "../wire/direct.ts";
+import type { openDirectSocket } from "../extras/direct-socket.ts";
+import type { showBadge } from "../extras/badge.ts";
+
+/** What is in it. */
+export interface Extras {
+  readonly openDirectSocket: typeof openDirectSocket;
+  readonly showBadge: typeof showBadge;
+}
+
+/** Dispatched by the script at its own element while it runs, so that nothing is left to be found; `detail`: {@link Extras}. */
+export const HANDOVER = "wingman";
+
+/** What this gives loads the script, once. */
+export function extrasLoader(take: (extras: Extras) => void): () => void {
+  let script: HTMLScriptElement | undefined;
+  return () => {
+    if (script) return;
+    script = document.createElement("script");
+    script.src = EXTRAS_PATH;
+    script.fetchPriority = "low";
+    script.addEventListener(HANDOVER, (event) => {
+      // The app may have seen the element; only what runs in it is ours.
+      if (document.currentScript === script) take((event as CustomEvent<Extras>).detail);
+    });
+    document.documentElement.append(script);
+    // It runs all the same.
+    script.remove();
+  };
+}
