@@ -13,11 +13,18 @@
 
 pub use crate::origin::OriginContent;
 
+mod asked;
+mod carry;
 mod content;
 mod error;
 mod forwarding;
 mod hop;
+mod ours;
+mod progress;
 mod public_name;
+mod recording;
+mod replay;
+mod resumable;
 mod rewrite;
 mod runner;
 mod service;

@@ -11,6 +11,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod cookies;
 pub mod exchange;
 pub mod link;
 pub mod origin;

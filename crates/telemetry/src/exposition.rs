@@ -80,7 +80,7 @@ mod tests {
     fn exposition() -> Exposition {
         let build = Builder::new("wingman_test");
         build.count("a_total", "Things counted").add(2);
-        build.level("b", "Things that are").hold();
+        drop(build.level("b", "Things that are").hold());
         let family = build.family("c_total", "Things by way", "direction");
         family.get(Content::Response).add(1);
         build.finish()

@@ -21,6 +21,8 @@ use wingman_wire::{code::ResetCode, head::FieldLines};
 pub enum Content {
     /// There is none.
     Empty,
+    /// It came before the request was sent on.
+    Held(Bytes),
     /// Pulled from the exchange.
     Pulled {
         /// Where from.
@@ -54,8 +56,14 @@ impl Body for Content {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ContentError>>> {
-        let Self::Pulled { exchange, ahead, pulled } = &mut *self else {
-            return Poll::Ready(None);
+        let (exchange, ahead, pulled) = match &mut *self {
+            Self::Empty => return Poll::Ready(None),
+            Self::Held(content) => {
+                let content = std::mem::take(content);
+                *self = Self::Empty;
+                return Poll::Ready(Some(Ok(Frame::data(content))));
+            }
+            Self::Pulled { exchange, ahead, pulled } => (exchange, ahead, pulled),
         };
         let item = match ahead.take() {
             Some(item) => Some(item),
@@ -96,6 +104,7 @@ impl Body for Content {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Held(content) => SizeHint::with_exact(content.len() as u64),
             Self::Pulled { .. } => SizeHint::default(),
         }
     }

@@ -1,0 +1,168 @@
+use http::StatusCode;
+
+use super::*;
+use crate::exchange::Via;
+
+const VISITOR: VisitorId = VisitorId::from_bits(1);
+const PEER: Via = Via::Peer { visitor: VISITOR };
+
+fn facts(via: Via, id: u128) -> Facts {
+    Facts::for_test(via, VISITOR, RequestId::from_bits(id))
+}
+
+fn table() -> Arc<Replays> {
+    Arc::default()
+}
+
+fn run(begin: Begin) -> Running {
+    match begin {
+        Begin::Run(running) => running,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_superseded(running: &mut Running) -> bool {
+    running.superseded.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_are_remembered_for_a_minute() {
+    let table = table();
+    let mut running = run(table.begin(&facts(PEER, 1), true));
+    assert!(running.execute(mpsc::channel(1).0));
+    drop(running);
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert!(matches!(table.begin(&facts(PEER, 1), true), Begin::Late));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    run(table.begin(&facts(PEER, 1), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_is_not_forgotten() {
+    let table = table();
+    let mut running = run(table.begin(&facts(PEER, 1), false));
+    let (sender, _copies) = mpsc::channel(1);
+    assert!(running.execute(sender));
+    for _ in 0..5 {
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Join(_)));
+    }
+    let mut recording = Recording::new(table.kept.clone());
+    recording.set_head(StatusCode::OK, http::HeaderMap::new());
+    recording.push(&bytes::Bytes::from_static(b"kept"));
+    running.keep(recording, false);
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Answer(_)));
+    assert_eq!(table.kept.0.load(Ordering::Relaxed), 4);
+    tokio::time::advance(Duration::from_secs(120)).await;
+    run(table.begin(&facts(PEER, 2), true));
+    assert_eq!(table.kept.0.load(Ordering::Relaxed), 0, "what is forgotten gives its bytes back");
+    run(table.begin(&facts(Via::Link, 1), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn responses_to_safe_requests_are_kept_for_a_moment() {
+    let table = table();
+    let mut running = run(table.begin(&facts(PEER, 1), true));
+    let (sender, _copies) = mpsc::channel(1);
+    assert!(running.execute(sender));
+    let mut recording = Recording::new(table.kept_safe.clone());
+    recording.set_head(StatusCode::OK, http::HeaderMap::new());
+    recording.push(&bytes::Bytes::from_static(b"kept"));
+    running.keep(recording, true);
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert!(matches!(table.begin(&facts(Via::Link, 1), true), Begin::Answer(_)));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    run(table.begin(&facts(Via::Link, 1), true));
+    assert_eq!(table.kept_safe.0.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn each_state_has_its_answer() {
+    // Nothing executed yet: the copy runs.
+    let table = table();
+    let mut first = run(table.begin(&facts(PEER, 1), false));
+    assert!(!is_superseded(&mut first));
+    let copy = run(table.begin(&facts(Via::Link, 1), false));
+    assert!(is_superseded(&mut first));
+    let (sender, _copies) = mpsc::channel(1);
+    assert!(!first.execute(sender), "the copy was first");
+    drop(first);
+    // The copy runs, or is over: another one cannot.
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Lost));
+    assert!(matches!(table.begin(&facts(PEER, 1), false), Begin::Late));
+    drop(copy);
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Lost));
+
+    // Safe and over without a response that could be kept: the copy runs.
+    let mut first = run(table.begin(&facts(PEER, 2), true));
+    let (sender, _copies) = mpsc::channel(1);
+    assert!(first.execute(sender));
+    assert!(matches!(table.begin(&facts(Via::Link, 2), true), Begin::Join(_)));
+    drop(first);
+    run(table.begin(&facts(Via::Link, 2), true));
+
+    // Sent to the relay, or stopped before it was executed: as if it had never come.
+    run(table.begin(&facts(PEER, 3), false)).forget();
+    drop(run(table.begin(&facts(PEER, 3), false)));
+    run(table.begin(&facts(Via::Link, 3), false));
+
+    // Without an id nothing is remembered.
+    let mut nobody = facts(Via::Link, 4);
+    nobody.id = None;
+    let mut one = run(table.begin(&nobody, false));
+    run(table.begin(&nobody, false));
+    assert!(!is_superseded(&mut one));
+}
+
+#[test]
+fn visitors_do_not_share_ids() {
+    let table = table();
+    let _one = run(table.begin(&facts(PEER, 1), false));
+    let other = Facts::for_test(Via::Link, VisitorId::from_bits(2), RequestId::from_bits(1));
+    run(table.begin(&other, false));
+}
+
+#[test]
+fn it_is_bounded() {
+    let table = table();
+    let mut running = Vec::new();
+    for id in 0..MAX_IDS as u128 {
+        let mut one = run(table.begin(&facts(PEER, id), true));
+        assert!(one.execute(mpsc::channel(1).0));
+        running.push(one);
+    }
+    assert!(matches!(table.begin(&facts(PEER, u128::MAX), true), Begin::Refused));
+    // By relay it runs, unremembered.
+    run(table.begin(&facts(Via::Link, u128::MAX), false));
+    run(table.begin(&facts(Via::Link, u128::MAX), false));
+    // What is over makes room.
+    running.clear();
+    run(table.begin(&facts(PEER, u128::MAX), true));
+    let ids = table.visitors.lock();
+    let ids = ids.get(&VISITOR).expect("the visitor");
+    assert!(ids.states.len() <= MAX_IDS && ids.order.len() <= MAX_IDS, "{}", ids.order.len());
+}
+
+#[test]
+fn recordings_are_bounded_together() {
+    let budget = Arc::new(Budget::default());
+    let piece = bytes::Bytes::from(vec![0; 256 * 1024]);
+    let mut kept = Vec::new();
+    loop {
+        let mut recording = Recording::new(budget.clone());
+        recording.push(&piece);
+        if !recording.is_whole() {
+            break;
+        }
+        kept.push(recording);
+    }
+    assert_eq!(kept.len(), MAX_KEPT / piece.len());
+    kept.pop();
+    let mut recording = Recording::new(budget.clone());
+    recording.push(&piece);
+    assert!(recording.is_whole(), "there is room again");
+    recording.push(&bytes::Bytes::from_static(b"x"));
+    assert!(!recording.is_whole(), "one byte too many");
+    drop((kept, recording));
+    assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,321 @@
+//! A direct exchange that must not be executed twice, and so outlives its carrier.
+//!
+//! 1. The request content is taken whole before the origin sees anything: a request that breaks off was not
+//!    executed, and its copy by relay is run like any other.
+//! 2. The request is executed once. What comes of it is recorded and sent to the carrier, if there is one.
+//! 3. A copy by relay takes over at any time: it gets the recording and then what follows.
+//! 4. What is recorded stays for later copies.
+
+use std::{future::Future, pin::Pin, pin::pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Limited};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
+use wingman_link::Exchange;
+use wingman_wire::code::{Blame, ResetCode};
+
+use super::{
+    asked::Facts,
+    carry::{Piece, encode_head, next_piece},
+    content::Content,
+    ours::Answer,
+    progress::{Failed, Progress},
+    recording::Recording,
+    replay::Running,
+    runner::Shared,
+};
+
+/// A request that came again by relay, and takes over.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) progress: Progress,
+    /// Dropped when the copy has ended.
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// Takes the whole content of a request.
+///
+/// # Errors
+/// [`Failed`]; nothing was executed.
+pub(super) async fn whole(content: Content) -> Result<Content, Failed> {
+    if content.is_end_stream() {
+        return Ok(content);
+    }
+    match Limited::new(content, MAX_CONTENT).collect().await {
+        Ok(content) => Ok(match content.to_bytes() {
+            content if content.is_empty() => Content::Empty,
+            content => Content::Held(content),
+        }),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            Err(Failed::Elsewhere(ResetCode::RelayOnly))
+        }
+        Err(error) => Err(Failed::Ours {
+            code: ResetCode::RequestAborted,
+            blame: Blame::Visitor,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// An exchange under way, and who gets its response.
+pub(super) struct Resumable {
+    shared: Arc<Shared>,
+    facts: Facts,
+    recording: Recording,
+    receiver: Receiver,
+    copies: mpsc::Receiver<Copy>,
+    progress: Progress,
+    /// Of the cookies that the direct head has promised.
+    ticket: Option<HeaderValue>,
+    /// Its method is safe (RFC 9110 §9.2.1): executing it a second time is no harm, if it must be.
+    safe: bool,
+    /// Gone when copies of it are to be run instead.
+    running: Option<Running>,
+}
+
+/// Who gets the response.
+enum Receiver {
+    Direct(Arc<Exchange>, #[expect(dead_code, reason = "dropped at its end")] oneshot::Sender<()>),
+    Copy(Arc<Exchange>, #[expect(dead_code, reason = "dropped at its end")] oneshot::Sender<()>),
+    /// Nobody yet; a copy may come until then.
+    Nobody(Instant),
+}
+
+/// Nobody wanted the response for too long.
+struct Abandoned;
+
+impl Resumable {
+    /// `None`: the copy was there first, and nothing is to be executed here.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        facts: Facts,
+        safe: bool,
+        (exchange, done): (Arc<Exchange>, oneshot::Sender<()>),
+        progress: Progress,
+        mut running: Running,
+    ) -> Option<Self> {
+        let (sender, copies) = mpsc::channel(1);
+        if !running.execute(sender) {
+            return None;
+        }
+        let replays = &shared.replays;
+        let budget = if safe { &replays.kept_safe } else { &replays.kept };
+        let recording = Recording::new(budget.clone());
+        let receiver = Receiver::Direct(exchange, done);
+        let (ticket, running) = (None, Some(running));
+        Some(Self { shared, facts, recording, receiver, copies, progress, ticket, safe, running })
+    }
+
+    /// Runs it to its end.
+    pub(super) async fn run(mut self, request: Request<Content>) {
+        let ended = self.execute(request).await;
+        let outcome = match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failed)) => {
+                if let Failed::Ours { code, .. } = &failed {
+                    self.recording.fail(*code);
+                    if let Some(exchange) = self.receiver.exchange() {
+                        exchange.abort(*code);
+                    }
+                }
+                Err(failed)
+            }
+            Err(Abandoned) => {
+                self.recording.fail(ResetCode::Internal);
+                Err(Failed::ByPeer(None))
+            }
+        };
+        if let Some(running) = self.running.take()
+            && self.recording.is_whole()
+        {
+            // Copies that come from now on find it; one that has just come is let in below.
+            running.keep(self.recording, self.safe);
+        }
+        self.copies.close();
+        while let Some(copy) = self.copies.recv().await {
+            self.shared.again(&self.facts, copy).await;
+        }
+        self.shared.report(self.progress, outcome);
+    }
+
+    async fn execute(
+        &mut self,
+        request: Request<Content>,
+    ) -> Result<Result<(), Failed>, Abandoned> {
+        let shared = self.shared.clone();
+        let response = {
+            let mut call = pin!(shared.service.call(request));
+            match self.during(call.as_mut()).await? {
+                Ok(response) => response,
+                Err(error) => return Ok(Err(Failed::origin(error))),
+            }
+        };
+        let (head, mut content) = response.into_parts();
+        self.progress.answered(head.status.as_u16());
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Err(Failed::bad("an upgrade that was not asked for")));
+        }
+        self.recording.set_head(head.status, head.headers);
+        self.send_head();
+        let mut trailers = Bytes::new();
+        while !content.is_end_stream() {
+            let piece = {
+                let mut next = pin!(next_piece(&mut content));
+                self.during(next.as_mut()).await?
+            };
+            match piece {
+                None => break,
+                Some(Err(failed)) => return Ok(Err(failed)),
+                Some(Ok(Piece::Trailers(fields))) => trailers = fields,
+                Some(Ok(Piece::Data(data))) => self.send(data).await,
+            }
+        }
+        self.recording.finish(trailers.clone());
+        if let Some(exchange) = self.receiver.exchange() {
+            // If it is gone, a copy finds the recording.
+            return Ok(exchange.finish(trailers).map_err(Failed::send));
+        }
+        Ok(Err(Failed::ByPeer(None)))
+    }
+
+    /// Does the origin's part of the work, and meanwhile sees to who gets it.
+    async fn during<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<T, Abandoned> {
+        loop {
+            let exchange = self.receiver.exchange().cloned();
+            let patience = self.receiver.patience();
+            tokio::select! {
+                biased;
+                Some(copy) = self.copies.recv() => self.attach(copy).await,
+                output = &mut work => return Ok(output),
+                code = gone(exchange.as_deref()) => self.detach(code),
+                () = until(patience) => return Err(Abandoned),
+            }
+        }
+    }
+
+    /// Sends a piece of content. While nobody takes it, nothing more is asked of the origin; when there is nobody,
+    /// it is only recorded.
+    async fn send(&mut self, data: Bytes) {
+        self.recording.push(&data);
+        if self.safe && !self.recording.is_whole() {
+            // Too long to be taken over: a copy is run like any other request.
+            drop(self.running.take());
+        }
+        self.progress.bytes_out += data.len() as u64;
+        let Some(exchange) = self.receiver.exchange().cloned() else { return };
+        let mut rest = data;
+        tokio::select! {
+            biased;
+            // It gets this piece with the recording.
+            Some(copy) = self.copies.recv() => self.attach(copy).await,
+            sent = exchange.send_data(&mut rest) => match sent.map_err(Failed::send) {
+                Err(Failed::ByPeer(code)) => self.detach(code),
+                Err(_) => self.detach(None),
+                Ok(()) => {}
+            },
+            code = exchange.reset_by_peer() => self.detach(code),
+        }
+    }
+
+    /// The head as the direct path has it.
+    fn send_head(&mut self) {
+        let Some((status, fields)) = self.recording.head() else { return };
+        let (status, mut fields) = (*status, fields.clone());
+        match &self.receiver {
+            Receiver::Direct(exchange, _) => {
+                self.ticket = self.shared.keep_cookies(&self.facts, &mut fields);
+                // If it is gone, that is seen when content is sent, or at the end.
+                let _ = exchange.send_head(encode_head(status, &fields), false, false);
+            }
+            Receiver::Copy(exchange, _) => {
+                self.shared.set_cookies(&self.facts, &fields);
+                let _ = exchange.send_head(encode_head(status, &fields), false, false);
+            }
+            Receiver::Nobody(_) => {}
+        }
+    }
+
+    /// A copy takes over, with everything from the start.
+    async fn attach(&mut self, copy: Copy) {
+        let Copy { exchange, progress, done } = copy;
+        if let Some(last) = self.receiver.exchange() {
+            last.reset(ResetCode::Cancelled);
+        }
+        if !self.recording.is_whole() {
+            let _ = self.shared.send_answer(&exchange, Answer::replay_lost()).await;
+            self.receiver = Receiver::Nobody(Instant::now() + PATIENCE);
+            return;
+        }
+        let (before, bytes_out) =
+            (std::mem::replace(&mut self.progress, progress), &mut self.progress.bytes_out);
+        if let Some((status, fields)) = self.recording.head() {
+            *bytes_out = before.bytes_out;
+            self.progress.answered(status.as_u16());
+            self.shared.retract(&self.facts, self.ticket.take());
+            self.shared.set_cookies(&self.facts, fields);
+        }
+        let played = self.recording.play(&exchange).await;
+        self.receiver = Receiver::Copy(exchange, done);
+        if let Err(Failed::ByPeer(code)) = played {
+            self.detach(code);
+        }
+    }
+
+    fn detach(&mut self, code: Option<ResetCode>) {
+        // A page that gives up the direct path may say so before its copy is here.
+        let patience = match code {
+            Some(_) => CHANGE_OF_MIND,
+            None if self.safe => SAFE_PATIENCE,
+            None => PATIENCE,
+        };
+        self.receiver = Receiver::Nobody(Instant::now() + patience);
+    }
+}
+
+impl Receiver {
+    fn exchange(&self) -> Option<&Arc<Exchange>> {
+        match self {
+            Self::Direct(exchange, _) | Self::Copy(exchange, _) => Some(exchange),
+            Self::Nobody(_) => None,
+        }
+    }
+
+    fn patience(&self) -> Option<Instant> {
+        match self {
+            Self::Nobody(until) => Some(*until),
+            Self::Direct(..) | Self::Copy(..) => None,
+        }
+    }
+}
+
+async fn gone(exchange: Option<&Exchange>) -> Option<ResetCode> {
+    match exchange {
+        Some(exchange) => exchange.reset_by_peer().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Workers send no more directly.
+const MAX_CONTENT: usize = 1024 * 1024;
+/// How long an exchange without a carrier goes on for a copy that may come.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same for one whose loss harms nobody: no longer than a page takes to notice a dead path.
+const SAFE_PATIENCE: Duration = Duration::from_secs(5);
+/// The same after the page said that it does not want the response.
+const CHANGE_OF_MIND: Duration = Duration::from_secs(1);

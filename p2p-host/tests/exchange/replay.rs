@@ -1,0 +1,317 @@
+//! Never executed twice: what becomes of a request that comes by relay after the direct path has failed.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use wingman_link::Exchange;
+use wingman_wire::{code::ResetCode, id::RequestId};
+
+use crate::origin::soon;
+use crate::world::*;
+
+/// A world where requests of all methods may go directly.
+async fn ready() -> World {
+    let mut world = World::new().await;
+    world.navigate("/").await;
+    world.relayed(Request::new("GET", "/x"), None).await;
+    world.recorder.seen.lock().clear();
+    world
+}
+
+fn post() -> Request {
+    Request::new("POST", "/x").content(b"content")
+}
+
+impl World {
+    /// Sends it directly and waits until the origin has it.
+    async fn begin(&mut self, request: &Request, id: RequestId) -> Exchange {
+        let asked = self.directly(request.clone(), id);
+        let exchange = self.direct.open(&asked);
+        send_content(&exchange, &asked).await;
+        let before = self.recorder.count();
+        soon(async {
+            while self.recorder.count() == before {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        exchange
+    }
+
+    async fn copy(&mut self, request: &Request, id: RequestId) -> Result<Response, ResetCode> {
+        let asked = self.by_relay(request.clone(), Some(id));
+        self.relay.ask(&asked).await
+    }
+
+    /// Lets all that wait at the origin go on a little later.
+    fn open_soon(&self) {
+        let gate = self.recorder.gate.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(200)).await;
+            gate.add_permits(10);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_finished_one_is_answered_from_what_was_kept() {
+    let mut world = ready().await;
+    let id = new_id();
+    let request = post().with("x-size", 5_000).with("x-set", "s=1; Path=/; HttpOnly");
+    let asked = world.directly(request.clone(), id);
+    let first = world.direct.ask(&asked).await.expect("a response");
+    let ticket = first.field("wingman-ticket").expect("a ticket").to_owned();
+    for _ in 0..3 {
+        let copy = world.copy(&request, id).await.expect("a response");
+        assert_eq!((copy.status, copy.content), (200, first.content.clone()));
+        assert_eq!(copy.fields["set-cookie"], "s=1; Path=/; HttpOnly", "not lost");
+        assert_eq!(copy.fields.get("wingman-ticket"), None);
+        assert_eq!(copy.fields["content-length"], "5000");
+    }
+    assert_eq!(world.recorder.count(), 1, "executed once");
+    // The worker may have been about to fetch them.
+    let fetched = Request::new("GET", &format!("/_wingman/cookies/{ticket}"));
+    assert_eq!(world.relayed(fetched, None).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_running_one_is_taken_over_before_its_head() {
+    for dies in [false, true] {
+        let mut world = ready().await;
+        let id = new_id();
+        let request = post().with("x-gate", 1).with("x-size", 100_000);
+        let direct = world.begin(&request, id).await;
+        if dies {
+            world.direct.cut();
+        }
+        world.open_soon();
+        let copy = world.copy(&request, id).await.expect("a response");
+        assert_eq!((copy.status, copy.content.len()), (200, 100_000));
+        assert_eq!(world.recorder.count(), 1, "executed once");
+        if !dies {
+            assert_eq!(soon(receive(&direct)).await.err(), Some(ResetCode::Cancelled));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_running_one_is_taken_over_amid_its_content() {
+    for dies in [false, true] {
+        let mut world = ready().await;
+        let id = new_id();
+        let request =
+            post().with("x-late-gate", 1).with("x-size", 200_000).with("x-set", "s=1; Path=/");
+        let direct = world.begin(&request, id).await;
+        let head = soon(receive_head(&direct)).await.expect("a head");
+        let ticket = head.field("wingman-ticket").expect("a ticket").to_owned();
+        sleep(Duration::from_millis(100)).await;
+        if dies {
+            world.direct.cut();
+        }
+        world.open_soon();
+        let copy = world.copy(&request, id).await.expect("a response");
+        assert_eq!(
+            (copy.content.len(), copy.fields["set-cookie"].as_bytes()),
+            (200_000, &b"s=1; Path=/"[..])
+        );
+        assert_eq!(world.recorder.count(), 1, "executed once");
+        // The copy had the cookies.
+        let fetched = Request::new("GET", &format!("/_wingman/cookies/{ticket}"));
+        assert_eq!(world.relayed(fetched, None).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_dies_does_not_cancel_what_runs() {
+    let mut world = ready().await;
+    let id = new_id();
+    let request = post().with("x-gate", 1).with("x-size", 3_000);
+    world.begin(&request, id).await;
+    world.direct.cut();
+    sleep(Duration::from_millis(300)).await;
+    world.recorder.gate.add_permits(1);
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(*world.recorder.cut.lock(), 0);
+    let copy = world.copy(&request, id).await.expect("a response");
+    assert_eq!((copy.content.len(), world.recorder.count()), (3_000, 1));
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_does_not_keep_the_copy_waiting() {
+    let mut world = ready().await;
+    let id = new_id();
+    // More than its credit, less than what is kept: the path is dead, but nobody has said so.
+    let request = post().with("x-size", 260_000);
+    let silent = world.begin(&request, id).await;
+    sleep(Duration::from_millis(200)).await;
+    let copy = world.copy(&request, id).await.expect("a response");
+    assert_eq!((copy.content.len(), world.recorder.count()), (260_000, 1));
+    drop(silent);
+}
+
+#[tokio::test]
+async fn what_is_too_long_to_keep_is_lost_and_says_so() {
+    let mut world = ready().await;
+    let id = new_id();
+    let request = post().with("x-size", 400_000);
+    let asked = world.directly(request.clone(), id);
+    assert_eq!(world.direct.ask(&asked).await.expect("a response").content.len(), 400_000);
+    let copy = world.copy(&request, id).await.expect("a response");
+    assert_eq!((copy.status, copy.field("wingman-error")), (502, Some("replay-lost")));
+    assert!(!copy.content.is_empty());
+    assert_eq!(world.recorder.count(), 1, "executed once");
+}
+
+#[tokio::test]
+async fn what_only_reads_is_executed_once_too() {
+    let mut world = ready().await;
+    // Finished.
+    let (id, request) = (new_id(), Request::new("GET", "/y").with("x-size", 10));
+    let asked = world.directly(request.clone(), id);
+    world.direct.ask(&asked).await.expect("a response");
+    assert_eq!(world.copy(&request, id).await.expect("a response").content.len(), 10);
+    assert_eq!(world.recorder.count(), 1);
+    // Running: the copy takes over.
+    let (id, request) = (new_id(), Request::new("GET", "/y").with("x-gate", 1));
+    let direct = world.begin(&request, id).await;
+    world.open_soon();
+    assert_eq!(world.copy(&request, id).await.expect("a response").status, 200);
+    assert_eq!(soon(receive(&direct)).await.err(), Some(ResetCode::Cancelled));
+    assert_eq!(world.recorder.count(), 2);
+}
+
+#[tokio::test]
+async fn what_only_reads_is_run_again_if_it_was_too_long_to_be_kept() {
+    let mut world = ready().await;
+    let (id, request) = (new_id(), Request::new("GET", "/y").with("x-size", 300_000));
+    let asked = world.directly(request.clone(), id);
+    world.direct.ask(&asked).await.expect("a response");
+    assert_eq!(world.copy(&request, id).await.expect("a response").content.len(), 300_000);
+    assert_eq!(world.recorder.count(), 2);
+}
+
+#[tokio::test]
+async fn a_request_that_was_not_whole_was_not_executed() {
+    let mut world = ready().await;
+    let (id, request) = (new_id(), post());
+    let asked = world.directly(request.clone(), id);
+    // Its content does not come.
+    let direct = world.direct.open(&asked);
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.recorder.count(), 0);
+    let copy = world.copy(&request, id).await.expect("a response");
+    assert_eq!((copy.status, world.recorder.count()), (200, 1));
+    assert_eq!(world.recorder.last().content, b"content");
+    assert_eq!(soon(receive(&direct)).await.err(), Some(ResetCode::Cancelled));
+    // And the same when the path dies first.
+    let id = new_id();
+    let asked = world.directly(request.clone(), id);
+    let _direct = world.direct.open(&asked);
+    sleep(Duration::from_millis(100)).await;
+    world.direct.cut();
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.copy(&request, id).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), 2);
+}
+
+#[tokio::test]
+async fn a_direct_request_that_comes_after_its_copy_is_not_executed() {
+    let mut world = ready().await;
+    for request in [post(), Request::new("GET", "/x")] {
+        let id = new_id();
+        world.copy(&request, id).await.expect("a response");
+        let before = world.recorder.count();
+        let asked = world.directly(request, id);
+        assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::Cancelled));
+        assert_eq!(world.recorder.count(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_request_of_relay_only_is_run_by_relay() {
+    let mut world = World::new().await;
+    world.navigate("/").await;
+    let (response, went) = world.fetch(Request::new("POST", "/new").content(b"1")).await;
+    assert_eq!((response.status, went), (200, Went::Relay));
+    assert_eq!(world.recorder.count(), 2);
+}
+
+#[tokio::test]
+async fn an_id_of_another_visitor_means_nothing() {
+    let mut world = ready().await;
+    let (id, request) = (new_id(), post().with("x-set", "secret=1"));
+    let asked = world.directly(request.clone(), id);
+    world.direct.ask(&asked).await.expect("a response");
+    let stranger =
+        request.clone().with("wingman-request-id", id).with("wingman-visitor", "0".repeat(32));
+    world.relay.ask(&stranger).await.expect("a response");
+    assert_eq!(world.recorder.count(), 2, "run as its own");
+    let nobody = request.with("wingman-request-id", id);
+    world.relay.ask(&nobody).await.expect("a response");
+    assert_eq!(world.recorder.count(), 3);
+}
+
+#[tokio::test]
+async fn a_visitor_who_cancels_cancels_at_the_origin() {
+    let mut world = ready().await;
+    let request = post().with("x-gate", 1);
+    let direct = world.begin(&request, new_id()).await;
+    direct.reset(ResetCode::Cancelled);
+    soon(async {
+        while *world.recorder.cut.lock() == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_that_gives_up_the_path_may_say_so_first() {
+    let mut world = ready().await;
+    let (id, request) = (new_id(), post().with("x-gate", 1));
+    let direct = world.begin(&request, id).await;
+    direct.reset(ResetCode::Cancelled);
+    sleep(Duration::from_millis(300)).await;
+    world.open_soon();
+    assert_eq!(world.copy(&request, id).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), 1, "executed once");
+}
+
+#[tokio::test]
+async fn a_failure_is_the_same_for_the_copy() {
+    let mut world = ready().await;
+    let (id, request) = (new_id(), post().with("x-die", 1));
+    let asked = world.directly(request.clone(), id);
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::OriginReset));
+    let runs = world.recorder.count();
+    assert_eq!(world.copy(&request, id).await.err(), Some(ResetCode::OriginReset));
+    assert_eq!(world.recorder.count(), runs, "not executed again");
+}
+
+#[tokio::test]
+async fn a_large_upload_is_for_the_relay() {
+    let mut world = ready().await;
+    let request = Request::new("POST", "/x").content(&vec![1; 1024 * 1024 + 1]);
+    let asked = world.directly(request.clone(), new_id());
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
+    assert_eq!(world.recorder.count(), 0);
+    let fits = Request::new("POST", "/x").content(&vec![1; 1024 * 1024]);
+    let asked = world.directly(fits, new_id());
+    assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.last().content.len(), 1024 * 1024);
+}
+
+#[tokio::test]
+async fn copies_of_copies_take_over_too() {
+    let mut world = ready().await;
+    let (id, request) = (new_id(), post().with("x-gate", 1).with("x-size", 1_000));
+    let _direct = world.begin(&request, id).await;
+    let asked = world.by_relay(request.clone(), Some(id));
+    let first = world.relay.open(&asked);
+    send_content(&first, &asked).await;
+    sleep(Duration::from_millis(100)).await;
+    world.open_soon();
+    assert_eq!(world.copy(&request, id).await.expect("a response").content.len(), 1_000);
+    assert_eq!(soon(receive(&first)).await.err(), Some(ResetCode::Cancelled));
+    assert_eq!(world.recorder.count(), 1);
+}
