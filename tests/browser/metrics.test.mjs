@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { direct, freePort, launch, startCounter, startPrometheus, startRelay, until } from "./harness.mjs";
+import { freePort, launch, startCounter, startPrometheus, startRelay, until } from "./harness.mjs";
 
 /** Keeps the page's connections, so that the test can close them. */
 const prelude = () => {
