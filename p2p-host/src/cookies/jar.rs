@@ -169,7 +169,7 @@ impl Jar {
                 self.cookies.retain(|old| !old.is_same(&cookie));
                 self.cookies.push(cookie);
             }
-            None if gone => {}
+            // Also one that deletes a cookie that nobody has seen yet.
             None => self.cookies.push(cookie),
         }
         self.bound();
