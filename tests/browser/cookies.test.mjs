@@ -20,7 +20,6 @@ const cases = {
   "HttpOnly deleted by fetch": [navigation("sid=1; HttpOnly; Path=/"), http("sid=; HttpOnly; Path=/; Max-Age=0")],
   "a cookie by JavaScript": [js("j=1; path=/")],
   "a cookie by JavaScript, default path": [js("j=1")],
-  "a cookie by JavaScript below another path": [js("j=1; path=/app/deep/")],
   "JavaScript changes what fetch set": [http("a=1; Path=/"), js("a=2; path=/")],
   "JavaScript deletes what fetch set": [http("a=1; Path=/"), js("a=; path=/; max-age=0")],
   "fetch changes what JavaScript set": [js("a=1; path=/"), http("a=2; Path=/")],
