@@ -448,6 +448,7 @@ async fn rows() {
         let mut world = World::new().await;
         for (line, path) in *before {
             world.browser.set(line, path, 0);
+            world.native.set(line, path, 0);
         }
         let mut went = Vec::new();
         for step in *steps {
@@ -469,10 +470,21 @@ async fn rows() {
                 Script(line) => {
                     let document = world.document.clone();
                     world.browser.script(line, &document, 0);
+                    world.native.script(line, &document, 0);
                 }
             }
         }
         assert_eq!(went, *expected, "{name}");
+        for path in
+            ["/", "/a", "/a/b/d", "/app/x", "/auth/renew", "/c/e", "/x/a", "/_wingman/cookies/1"]
+        {
+            let natively = world.native.cookie(path, 0);
+            assert_eq!(
+                world.browser.cookie(path, 0),
+                natively,
+                "{name}: what is stored for {path}"
+            );
+        }
     }
 }
 

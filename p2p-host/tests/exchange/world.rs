@@ -313,6 +313,8 @@ pub(crate) struct World {
     pub(crate) relay: Carrier,
     pub(crate) direct: Carrier,
     pub(crate) browser: Browser,
+    /// The same browser without Wingman.
+    pub(crate) native: Browser,
     pub(crate) document: String,
 }
 
@@ -338,6 +340,7 @@ impl World {
             relay,
             direct,
             browser: Browser::default(),
+            native: Browser::default(),
             document: "/".to_owned(),
         }
     }
@@ -376,7 +379,9 @@ impl World {
         let asked = self.directly(request.clone(), id);
         let (response, went) = match self.direct.ask(&asked).await {
             Ok(response) => (response, Went::Direct),
-            Err(ResetCode::RelayOnly) => (self.relayed(request, Some(id)).await, Went::Relay),
+            Err(ResetCode::RelayOnly) => {
+                (self.relayed(request.clone(), Some(id)).await, Went::Relay)
+            }
             Err(code) => panic!("{path}: {code:?}"),
         };
         assert_eq!(
@@ -385,6 +390,7 @@ impl World {
             "{path} {went:?}"
         );
         if went == Went::Direct {
+            self.set_natively(&request, &path);
             assert_eq!(response.cookies(), [""; 0], "browsers would drop them");
             if let Some(ticket) = response.field("wingman-ticket") {
                 let fetched = Request::new("GET", &format!("/_wingman/cookies/{ticket}"));
@@ -396,9 +402,17 @@ impl World {
         (response, went)
     }
 
+    /// What the origin sets, a browser without Wingman has as well.
+    fn set_natively(&mut self, request: &Request, path: &str) {
+        for (_, line) in request.fields.iter().filter(|(name, _)| name == "x-set") {
+            self.native.set(line, path, 0);
+        }
+    }
+
     /// By relay; the browser takes the cookies.
     pub(crate) async fn relayed(&mut self, request: Request, id: Option<RequestId>) -> Response {
         let path = request.target.split('?').next().expect("a path").to_owned();
+        self.set_natively(&request, &path);
         let asked = self.by_relay(request, id);
         let response = self.relay.ask(&asked).await.expect("a response");
         for line in response.cookies() {
