@@ -41,6 +41,8 @@ pub(super) struct Replays {
     pub(super) kept: Arc<Budget>,
     /// The same for safe requests.
     pub(super) kept_safe: Arc<Budget>,
+    /// Bytes of requests that are not whole yet, or not sent on.
+    pub(super) held: Arc<Budget>,
 }
 
 #[derive(Debug, Default)]
@@ -232,7 +234,7 @@ impl Ids {
     }
 }
 
-/// Bytes that all recordings may have together.
+/// Bytes that all of a kind may have together.
 #[derive(Debug, Default)]
 pub(super) struct Budget(AtomicUsize);
 
@@ -255,7 +257,7 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// Ids of one visitor.
 const MAX_IDS: usize = 2_048;
 const MAX_VISITORS: usize = 512;
-/// Bytes of all kept responses.
+/// Bytes in a budget.
 const MAX_KEPT: usize = 32 * 1024 * 1024;
 
 #[cfg(test)]

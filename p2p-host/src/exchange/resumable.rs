@@ -8,10 +8,10 @@
 
 use std::{future::Future, pin::Pin, pin::pin, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Request, StatusCode};
 use http_body::Body;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -26,7 +26,7 @@ use super::{
     ours::Answer,
     progress::{Failed, Progress},
     recording::Recording,
-    replay::Running,
+    replay::{Budget, Running},
     runner::Shared,
 };
 
@@ -39,27 +39,46 @@ pub(super) struct Copy {
     pub(super) done: oneshot::Sender<()>,
 }
 
-/// Takes the whole content of a request.
+/// Takes the whole content of a request, if it is not too much; all of them together have a budget.
 ///
 /// # Errors
 /// [`Failed`]; nothing was executed.
-pub(super) async fn whole(content: Content) -> Result<Content, Failed> {
-    if content.is_end_stream() {
-        return Ok(content);
-    }
-    match Limited::new(content, MAX_CONTENT).collect().await {
-        Ok(content) => Ok(match content.to_bytes() {
-            content if content.is_empty() => Content::Empty,
-            content => Content::Held(content),
-        }),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(Failed::Elsewhere(ResetCode::RelayOnly))
-        }
-        Err(error) => Err(Failed::Ours {
+pub(super) async fn whole(mut content: Content, budget: &Arc<Budget>) -> Result<Content, Failed> {
+    let mut held = Held { content: BytesMut::new(), budget: budget.clone() };
+    while let Some(frame) = content.frame().await {
+        let frame = frame.map_err(|error| Failed::Ours {
             code: ResetCode::RequestAborted,
             blame: Blame::Visitor,
             reason: error.to_string(),
-        }),
+        })?;
+        // Trailers of requests mean nothing here: no browser sends any.
+        let Ok(data) = frame.into_data() else { continue };
+        if held.content.len() + data.len() > MAX_CONTENT || !budget.take(data.len()) {
+            return Err(Failed::Elsewhere(ResetCode::RelayOnly));
+        }
+        held.content.extend_from_slice(&data);
+    }
+    if held.content.is_empty() {
+        return Ok(Content::Empty);
+    }
+    Ok(Content::Held(Bytes::from_owner(held)))
+}
+
+/// Content that counts for as long as anybody has it.
+struct Held {
+    content: BytesMut,
+    budget: Arc<Budget>,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.content
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.give_back(self.content.len());
     }
 }
 

@@ -180,7 +180,7 @@ impl Runner {
         let safe = asked.method.is_safe();
         let prepared = async {
             let content = first_content(&exchange, &progress.bytes_in);
-            let content = resumable::whole(content).await?;
+            let content = resumable::whole(content, &shared.replays.held).await?;
             // The jar is asked last: cookies may have changed while the content came.
             shared.prepare(asked, content, &exchange)
         };

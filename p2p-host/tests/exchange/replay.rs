@@ -315,3 +315,29 @@ async fn copies_of_copies_take_over_too() {
     assert_eq!(soon(receive(&first)).await.err(), Some(ResetCode::Cancelled));
     assert_eq!(world.recorder.count(), 1);
 }
+
+#[tokio::test]
+async fn uploads_together_have_a_budget() {
+    let mut world = ready().await;
+    let mut open = Vec::new();
+    // All of it but the last byte: none is executed.
+    for _ in 0..32 {
+        let asked = world.directly(Request::new("POST", "/x"), new_id());
+        let mut asked = asked.with("content-length", 1024 * 1024);
+        asked.content = vec![1];
+        let exchange = world.direct.open(&asked);
+        let mut content = bytes::Bytes::from(vec![1; 1024 * 1024 - 1]);
+        soon(exchange.send_data(&mut content)).await.expect("taken");
+        open.push(exchange);
+    }
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(world.recorder.count(), 0);
+    let request = Request::new("POST", "/x").content(&[1; 100]);
+    let asked = world.directly(request.clone(), new_id());
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
+    // What gives up gives its bytes back.
+    open.clear();
+    sleep(Duration::from_millis(300)).await;
+    let asked = world.directly(request, new_id());
+    assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
+}
