@@ -31,7 +31,7 @@ install_tunnel() {
     return
   fi
   say "$program $version: building, this takes some minutes"
-  if ! quietly cargo install --quiet --root "$TOOLS" "$@" "$crate@$version"; then
+  if ! quietly 1800 cargo install --quiet --root "$TOOLS" "$@" "$crate@$version"; then
     say "$program $version does not build here; the bench will run without it and say so"
   fi
 }

@@ -14,7 +14,7 @@ PACKAGES=(
   nginx-light                      # origin of tests and benches
   wrk nghttp2-client               # load by HTTP/1.1 and HTTP/2
   prometheus                       # takes the metrics, and promtool checks them
-  iproute2                         # tests with networks of their own
+  iproute2 nftables                # tests with networks of their own, and with networks that drop
 )
 NEXTEST_VERSION=0.9.143
 DENY_VERSION=0.20.2
@@ -43,14 +43,10 @@ install_node_modules() {
     return
   fi
   say "Node modules of $folder: npm ci"
-  quietly npm_ci "$@" || die "npm ci failed in $folder"
-  printf '%s\n' "$wanted" >"$stamp"
-}
-
-npm_ci() {
-  local folder=$1
   shift
-  (cd "$folder" && "$@" ci --no-audit --no-fund)
+  # What the machine's cache has is not asked for again.
+  quietly 300 env -C "$folder" "$@" ci --no-audit --no-fund --prefer-offline || die "npm ci failed in $folder"
+  printf '%s\n' "$wanted" >"$stamp"
 }
 
 install_cargo_tool() {
@@ -60,7 +56,8 @@ install_cargo_tool() {
     return
   fi
   say "cargo $name: building $version, this takes some minutes"
-  quietly cargo install --locked --quiet "cargo-$name" --version "$version" || die "cargo $name does not build"
+  # Unoptimized: it runs for a second, and an optimized build takes minutes more than that.
+  quietly 1800 cargo install --locked --quiet --debug "cargo-$name" --version "$version" || die "cargo $name does not build"
   cargo "$name" --version >/dev/null 2>&1 || die "cargo $name was installed but does not run"
 }
 

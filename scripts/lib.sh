@@ -12,20 +12,28 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# What a command that needs root begins with: nothing, or sudo.
+root=()
+if [[ $EUID -ne 0 ]]; then root=(sudo --); fi
 as_root() {
-  if [[ $EUID -eq 0 ]]; then "$@"
-  elif command -v sudo >/dev/null; then sudo -- "$@"
-  else die "needs root or sudo for: $*"
+  if [[ $EUID -ne 0 ]]; then
+    command -v sudo >/dev/null || die "needs root or sudo for: $*"
+    # Asks for a password here, for under `quietly` nobody would see the question.
+    sudo -v
   fi
+  "${root[@]}" "$@"
 }
 
-# Runs a command quietly, twice if need be (registries hiccup), and shows its output if it fails.
+# Runs a command quietly, three times if need be (registries hiccup), and shows its output if it fails.
+# The first argument is the deadline of an attempt in seconds: a registry that accepts and then says nothing
+# is as common as one that refuses, and package managers wait for it for hours.
 quietly() {
-  local attempt
-  for attempt in 1 2; do
-    if "$@" >"$log" 2>&1; then return; fi
-    if [[ $attempt -eq 1 ]]; then
-      say "failed, once more in 5 s: $*"
+  local seconds=$1 attempt
+  shift
+  for attempt in 1 2 3; do
+    if timeout --kill-after=10 "$seconds" "$@" >"$log" 2>&1; then return; fi
+    if [[ $attempt -lt 3 ]]; then
+      say "failed, or took more than $seconds s; once more in 5 s: $*"
       sleep 5
     fi
   done
@@ -54,7 +62,7 @@ install_packages() {
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
   fi
-  quietly as_root apt-get -qq update || die "apt-get update failed"
-  quietly as_root env DEBIAN_FRONTEND=noninteractive \
+  quietly 300 "${root[@]}" apt-get -qq update || die "apt-get update failed"
+  quietly 1200 "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get -qq -y --no-install-recommends install "${missing[@]}" || die "apt-get install failed"
 }
