@@ -2,8 +2,10 @@
  * The direct path of this page: makes a peer, sees whether it lives, replaces it when it does not.
  *
  * 1. `connecting`: a peer has `timeoutMs` for the host's hello. Then requests may go (`up`).
- * 2. When it is lost, every exchange on it ends at once and requests go by relay. Silence may pass: any message of the
- *    host brings the peer back (`resting`). If none comes, addresses may have changed: ICE is restarted, once.
+ * 2. When it is lost, every exchange on it ends at once and requests go by relay. Silence may pass: an answer to a
+ *    question that was asked since brings the peer back (`resting`). No other message of the host does: after an
+ *    outage each direction waits for its own retransmission timer, ours perhaps for seconds more. If no answer comes,
+ *    addresses may have changed: ICE is restarted, once.
  * 3. Else it is closed, and a new one is made after a while (`waiting`), or at once when there is a reason for hope.
  */
 
@@ -153,9 +155,13 @@ export class Connection implements Direct {
         },
         heard: () => {
           this.#liveness.onHeard(performance.now());
-          if (this.#state.at === "resting") this.#onUp(peer);
         },
-        roundTrip: (ms) => {
+        roundTrip: (ms, channel) => {
+          if (this.#state.at === "resting") {
+            // Asked when it was lost; on the others an older answer may be on its way. It took as long as the outage.
+            if (channel === CONTROL_CHANNEL) this.#onUp(peer);
+            return;
+          }
           this.#stats.roundTrip.direct = ms;
           this.#liveness.onRoundTrip(ms);
           this.onroundtrip?.();

@@ -41,7 +41,9 @@ export class Liveness {
     this.#question = undefined;
   }
 
+  /** An answer that came too late to count measures an outage: it must not make us patient with the next one. */
   onRoundTrip(ms: number): void {
+    if (this.roundTrip !== undefined && ms > this.#atLeast(ANSWER_MS)) return;
     this.roundTrip = this.roundTrip === undefined ? ms : this.roundTrip * 0.75 + ms * 0.25;
   }
 

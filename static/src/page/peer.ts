@@ -17,7 +17,7 @@ export interface PeerEvents {
   /** A sign of life. */
   heard(): void;
   /** The answer to the newest question on a channel. */
-  roundTrip(ms: number): void;
+  roundTrip(ms: number, channel: number): void;
   /** It does not work (now, or at all). */
   lost(reason: Reason): void;
 }
@@ -51,7 +51,7 @@ export class Peer {
           this.#isUp();
         },
         heard: () => this.#events?.heard(),
-        roundTrip: (ms) => this.#events?.roundTrip(ms),
+        roundTrip: (ms) => this.#events?.roundTrip(ms, id),
         control: (json) => {
           this.#onControl(json);
         },

@@ -39,6 +39,22 @@ describe("liveness", () => {
     assert.ok(liveness.roundTrip! < 15);
   });
 
+  test("an outage is no round trip: the next one is noticed as soon as the first", () => {
+    const liveness = new Liveness(0);
+    liveness.onRoundTrip(20);
+    liveness.onRoundTrip(3_300);
+    assert.equal(liveness.roundTrip, 20);
+    liveness.setBusy(true, 0);
+    assert.deepEqual(run(liveness, 0, 9_000).at(-1), [700, "down"]);
+  });
+
+  test("a round trip may grow", () => {
+    const liveness = new Liveness(0);
+    liveness.onRoundTrip(50);
+    for (let times = 0; times < 30; times++) liveness.onRoundTrip(390);
+    assert.ok(liveness.roundTrip! > 380);
+  });
+
   test("an answer is life, and the next question comes only after the next silence", () => {
     const liveness = new Liveness(0);
     liveness.setBusy(true, 0);
