@@ -18,10 +18,11 @@ demo: build-deps
 
 test: deps lint unit browser
 
+# The docs are for those who work on the code: private items are in them, and may be linked.
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
 	$(CARGO) deny --log-level error check bans licenses sources
 	npm --prefix static run --silent lint
 
