@@ -6,7 +6,7 @@ import { execFileSync } from "node:child_process";
 import { after, before, describe, test } from "node:test";
 import { browsers, launch, sleep, startCounter, startRelay, until } from "./harness.mjs";
 
-const RUNS = Number(process.env.FALLBACK_RUNS ?? 20);
+const RUNS = Number(process.env.FALLBACK_RUNS ?? 4);
 
 /** Keeps what the page's script makes, so that a test can break it. */
 const prelude = () => {
