@@ -214,11 +214,16 @@ export class DirectSocket {
     this.#stats.exchanges.direct++;
     this.#readyState = OPEN;
     this.#emit(new Event("open"));
+    await nextTask();
     const reader = new FrameReader();
     try {
       for (let bytes; (bytes = await this.#exchange.read()); ) {
         this.#stats.bytes.direct.received += bytes.length;
-        for (const received of reader.read(bytes)) this.#receive(received);
+        for (const received of reader.read(bytes)) {
+          this.#receive(received);
+          // Each event has a task of its own, or what an app awaits between two messages would miss the second.
+          await nextTask();
+        }
       }
     } catch {
       // As at the end: whether it was clean, the close frames say.
@@ -338,6 +343,17 @@ export class DirectSocket {
   }
 }
 
+const turns = new MessageChannel();
+const waiting: (() => void)[] = [];
+turns.port1.onmessage = (): void => waiting.shift()?.();
+
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    waiting.push(resolve);
+    turns.port2.postMessage(0);
+  });
+}
+
 function base64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
 }
@@ -351,6 +367,6 @@ async function acceptOf(key: string): Promise<string> {
 /** Cookies of the 101 wait for a request by relay. */
 async function takeCookies(ticket: string | undefined): Promise<void> {
   if (ticket === undefined) return;
-  const { ok } = await fetch(COOKIES_PATH + ticket, { signal: AbortSignal.timeout(COOKIES_DEADLINE_MS) });
+  const { ok } = await fetch(origin + COOKIES_PATH + ticket, { signal: AbortSignal.timeout(COOKIES_DEADLINE_MS) });
   if (!ok) throw new Error("cookies are gone");
 }

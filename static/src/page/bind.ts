@@ -85,7 +85,7 @@ export class WorkerBinding {
   /** The session is over: nothing of ours stays in the browser. */
   async end(): Promise<void> {
     this.#release("session-ended");
-    const registration = await this.#container.getRegistration();
+    const registration = await this.#container.getRegistration(location.href);
     if (registration && isOurs(newest(registration))) await registration.unregister();
   }
 
@@ -96,12 +96,12 @@ export class WorkerBinding {
       return;
     }
     try {
-      const present = await this.#container.getRegistration();
+      const present = await this.#container.getRegistration(location.href);
       if (present && !isOurs(newest(present))) {
         this.#binding.onBound("app-worker");
         return;
       }
-      const { active } = await this.#container.register(WORKER_PATH, { scope: "/" });
+      const { active } = await this.#container.register(origin + WORKER_PATH, { scope: origin + "/" });
       // After a hard reload a page has no controller; a new worker claims it unasked.
       if (active && !this.#container.controller) this.#say("claim", active);
     } catch {

@@ -29,11 +29,13 @@ export interface StreamUser {
 /** The browser's buffer holds what the network does not take yet; what waits in the mux can still be overtaken. */
 const HIGH = 512 * 1024;
 const LOW = 128 * 1024;
+/** What a host takes on a channel (`p2p-host/src/peer/peer.rs`): more would cost the peer, where a request can go by relay. */
+const HOST_LIMITS = { maxStreams: 64, maxHead: 64 * 1024 };
 
 export class Carrier {
   readonly #channel: RTCDataChannel;
   readonly #events: CarrierEvents;
-  readonly #mux = new Mux(performance.now());
+  readonly #mux = new Mux(performance.now(), HOST_LIMITS);
   readonly #users = new Map<number, StreamUser>();
   #flushing = false;
   #sent = 0;

@@ -159,9 +159,14 @@ export class Connection implements Direct {
         roundTrip: (ms, channel) => {
           if (this.#state.at === "resting") {
             // Asked when it was lost; on the others an older answer may be on its way. It took as long as the outage.
-            if (channel === CONTROL_CHANNEL) this.#onUp(peer);
+            if (channel === CONTROL_CHANNEL) {
+              this.#liveness.restart();
+              this.#onUp(peer);
+            }
             return;
           }
+          // Answers on lanes wait behind content.
+          if (channel !== CONTROL_CHANNEL) return;
           this.#stats.roundTrip.direct = ms;
           this.#liveness.onRoundTrip(ms);
           this.onroundtrip?.();

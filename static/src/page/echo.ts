@@ -13,7 +13,7 @@ export function measureRelay(onRoundTrip: (ms: number) => void): void {
     try {
       const options = { cache: "no-store", signal: AbortSignal.timeout(DEADLINE_MS) } as const;
       const before = performance.now();
-      const { ok } = await nativeFetch(ECHO_PATH, options);
+      const { ok } = await nativeFetch(origin + ECHO_PATH, options);
       if (ok) onRoundTrip(performance.now() - before);
     } catch {
       // No relay at the moment.

@@ -24,7 +24,7 @@ export function extrasLoader(take: (extras: Extras) => void): () => void {
   return () => {
     if (script) return;
     script = document.createElement("script");
-    script.src = EXTRAS_PATH;
+    script.src = origin + EXTRAS_PATH;
     script.fetchPriority = "low";
     script.addEventListener(HANDOVER, (event) => {
       // The app may have seen the element; only what runs in it is ours.

@@ -15,6 +15,10 @@ const ANSWER_MS = 400;
 const IDLE_PERIOD_MS = 5_000;
 /** Nothing waits for the answer to an idle question. */
 const IDLE_ANSWER_MS = 2_000;
+/** Until a round trip is known. */
+const FIRST_ANSWER_MS = 1_000;
+/** However long round trips are: nobody waits longer for the relay. */
+const LONGEST_MS = 1_500;
 const LATE_MS = 150;
 
 type Question = { readonly asked: number; readonly times: 1 | 2; readonly again: boolean };
@@ -41,10 +45,13 @@ export class Liveness {
     this.#question = undefined;
   }
 
-  /** An answer that came too late to count measures an outage: it must not make us patient with the next one. */
   onRoundTrip(ms: number): void {
-    if (this.roundTrip !== undefined && ms > this.#atLeast(ANSWER_MS)) return;
     this.roundTrip = this.roundTrip === undefined ? ms : this.roundTrip * 0.75 + ms * 0.25;
+  }
+
+  /** It was silent, and is back, perhaps by another network: what was measured before means nothing. */
+  restart(): void {
+    this.roundTrip = undefined;
   }
 
   /** Whether exchanges run. */
@@ -92,10 +99,11 @@ export class Liveness {
   }
 
   #answerIn(): number {
-    return this.#busySince === undefined ? Math.max(IDLE_ANSWER_MS, this.#atLeast(0)) : this.#atLeast(ANSWER_MS);
+    if (this.#busySince === undefined) return IDLE_ANSWER_MS;
+    return this.#atLeast(this.roundTrip === undefined ? FIRST_ANSWER_MS : ANSWER_MS);
   }
 
   #atLeast(ms: number): number {
-    return Math.max(ms, 4 * (this.roundTrip ?? 0));
+    return Math.max(ms, Math.min(4 * (this.roundTrip ?? 0), LONGEST_MS));
   }
 }

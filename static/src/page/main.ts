@@ -125,7 +125,10 @@ function isSupported(): boolean {
 }
 
 try {
-  const config = parseConfig((document.currentScript as HTMLScriptElement | null)?.dataset["wingman"]);
+  const script = document.currentScript as HTMLScriptElement | null;
+  const config = parseConfig(script?.dataset["wingman"]);
+  // Apps that hydrate the whole document, or ask for the first child of the head, know nothing of it.
+  script?.remove();
   if (config !== undefined && !("__wingman" in window)) start(config);
 } catch {
   // The app goes on by relay, and so shall its console.

@@ -131,6 +131,8 @@ export class Peer {
         break;
       case "connection-state":
         if (message.data.state === "failed") this.#onRefused(message.data.reason ?? "other");
+        // The host knows this peer no more: nothing is left to restart.
+        if (message.data.state === "closed") this.#events?.lost("channel-closed");
         break;
       case "offer":
         break;

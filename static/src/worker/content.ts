@@ -17,6 +17,7 @@ export class Content {
   #credited = 0;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #onRoom: () => void = () => undefined;
+  #cancelled = false;
 
   constructor(source: ContentSource) {
     this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
@@ -33,6 +34,7 @@ export class Content {
           source.credit(due);
         },
         cancel: () => {
+          this.#cancelled = true;
           this.#onRoom();
           source.cancel();
         },
@@ -59,8 +61,10 @@ export class Content {
   async continueWith(rest: ReadableStream<Uint8Array<ArrayBuffer>>, length: number): Promise<void> {
     try {
       for await (const bytes of rest) {
+        // Leaving the loop cancels the rest, too.
+        if (this.#cancelled) return;
         this.put(bytes);
-        while (this.#room <= 0) await new Promise<void>((resolve) => (this.#onRoom = resolve));
+        while (this.#isFull) await new Promise<void>((resolve) => (this.#onRoom = resolve));
       }
       if (this.received !== length) throw new TypeError();
       this.finish();
@@ -68,6 +72,10 @@ export class Content {
       // After a cancel there is nobody to tell.
       this.fail();
     }
+  }
+
+  get #isFull(): boolean {
+    return this.#room <= 0 && !this.#cancelled;
   }
 
   get #room(): number {

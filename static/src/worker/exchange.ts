@@ -26,6 +26,8 @@ type State =
   /** The head is here, the app has not got it. */
   | { readonly at: "answered"; readonly content: Content }
   | { readonly at: "delivered"; readonly content: Content; readonly resume: Resume | undefined }
+  /** No acknowledgement came. The page may be at it all the same: it is told to stop once the relay has answered. */
+  | { readonly at: "abandoned" }
   /** It broke before it was delivered. */
   | { readonly at: "broken" }
   | { readonly at: "over" };
@@ -50,8 +52,7 @@ export class Exchange {
     this.answer = new Promise((resolve) => (this.#settle = resolve));
     const timer = setTimeout(() => {
       // The acknowledgement may wait behind this very timer: only the request id makes it safe to ask again.
-      this.#say({ type: "cancel", id });
-      this.#state = { at: "over" };
+      this.#state = { at: "abandoned" };
       this.#onOver(true);
       this.#settle({ kind: "relay", cause: "silent", executed: true });
     }, ACK_TIMEOUT);
@@ -141,6 +142,7 @@ export class Exchange {
         if (state.resume && cause !== "reset") state.resume(state.content);
         else state.content.fail();
         return;
+      case "abandoned":
       case "broken":
       case "over":
     }

@@ -6,13 +6,11 @@ import type { Content } from "./content.ts";
 
 /** The same request once more, under the id by which the host knows it; `content` is its content. */
 export async function repeat(request: Request, content: ArrayBuffer | undefined, requestId: string): Promise<Response> {
-  try {
-    return await fetch(copy(request, [[field.requestId, requestId]], content ? { body: content } : {}));
-  } catch (error) {
-    // A redirect to another origin, perhaps, which only the mode of the original allows.
-    if (request.mode === "no-cors" && request.method === "GET") return fetch(request);
-    throw error;
-  }
+  // A redirect to another origin is allowed only in the mode of the original, which the copy cannot have.
+  const redirect = request.mode === "no-cors" ? "manual" : request.redirect;
+  const init = { redirect, ...(content && { body: content }) };
+  const response = await fetch(copy(request, [[field.requestId, requestId]], init));
+  return response.type === "opaqueredirect" && request.redirect === "follow" ? fetch(request) : response;
 }
 
 /** Fetches the cookies of a direct response into the browser. Rejects if they are not surely there. */

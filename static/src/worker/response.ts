@@ -9,6 +9,8 @@ export function readHead(fields: readonly FieldLine[]): { readonly head: Headers
   const head = new Headers();
   let ticket: string | undefined;
   for (const [name, value] of fields) {
+    // Browsers obey it only from the network.
+    if (name === "clear-site-data") throw new TypeError(name);
     if (name === field.ticket) ticket = value;
     else if (!NOT_FOR_APPS.test(name)) head.append(name, value);
   }

@@ -23,7 +23,10 @@ export async function serve(request: Request, page: Page, asker: string): Promis
   const relay = async (cause: RelayCause, executed: boolean): Promise<Response> => {
     if (cause !== "declined") page.tell({ type: "fallback", cause, ms: performance.now() - begun });
     page.relayed(content?.byteLength);
-    return executed ? repeat(request, content, requestId) : fetch(request);
+    // By its id the host knows at which point of its own time a request that it declined had which cookies. What only
+    // the untouched request can be (its destination, its mode) is worth more.
+    const known = executed || (cause === "declined" && request.mode !== "no-cors");
+    return known ? repeat(request, content, requestId) : fetch(request);
   };
 
   const answer = await exchange.answer;
@@ -31,7 +34,10 @@ export async function serve(request: Request, page: Page, asker: string): Promis
     case "gone":
       return Response.error();
     case "relay":
-      return relay(answer.cause, answer.executed);
+      // Only when the copy is at the host: until then a cancel would end what the copy is to take over.
+      return relay(answer.cause, answer.executed).finally(() => {
+        exchange.cancel();
+      });
     case "head": {
       let cause: FallbackCause = "head";
       try {
@@ -52,8 +58,9 @@ export async function serve(request: Request, page: Page, asker: string): Promis
         );
         return response;
       } catch {
-        exchange.cancel();
-        return relay(cause, true);
+        return relay(cause, true).finally(() => {
+          exchange.cancel();
+        });
       }
     }
   }

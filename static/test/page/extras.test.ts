@@ -22,6 +22,7 @@ beforeEach(() => {
     createElement: () => new FakeScript(),
     documentElement: { append: (script: FakeScript) => appended.push(script) },
   });
+  Object.defineProperty(globalThis, "origin", { value: "http://demo.localhost", configurable: true });
   Object.defineProperty(globalThis, "document", { value: document, configurable: true });
 });
 
@@ -34,7 +35,7 @@ describe("extras", () => {
     assert.equal(appended.length, 0, "not before they may");
     load();
     load();
-    assert.deepEqual(appended.map(({ src, isRemoved }) => [src, isRemoved]), [["/_wingman/extras.js", true]]);
+    assert.deepEqual(appended.map(({ src, isRemoved }) => [src, isRemoved]), [["http://demo.localhost/_wingman/extras.js", true]]);
   });
 
   test("are taken from their script while it runs, and from nobody else", () => {

@@ -35,12 +35,18 @@ async function repeats(req: Req, known: boolean): Promise<void> {
 describe("before the acknowledgement", () => {
   test("silence: relay, under the same id, and the page shall drop it", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
+    const { promise, resolve } = Promise.withResolvers<Response>();
+    stage.relay = () => promise;
     const answer = stage.fetch(post())!;
     const req = await page.req();
     t.mock.timers.tick(ACK_TIMEOUT - 1);
     await tick();
     assert.equal(stage.relayed.length, 0);
     t.mock.timers.tick(1);
+    await tick();
+    assert.equal(stage.relayed.length, 1);
+    assert.ok(page.heard.every(({ type }) => type !== "cancel"), "the copy may still be on its way to what it takes over");
+    resolve(new Response("by relay"));
     assert.equal(await (await answer).text(), "by relay");
     // The acknowledgement may have been on its way.
     await repeats(req, true);
@@ -90,14 +96,22 @@ describe("acknowledged, no head", () => {
     }
   }
 
-  test("the host wants it by relay: not executed, and no fallback", async () => {
+  test("the host wants it by relay: the same id tells it when, and it is no fallback", async () => {
     const answer = stage.fetch(post())!;
     const req = await page.req();
     page.say({ type: "ack", id: req.id }, { type: "err", id: req.id, kind: "declined" });
     assert.equal(await (await answer).text(), "by relay");
-    await repeats(req, false);
+    await repeats(req, true);
     assert.deepEqual(await page.hears("relayed"), { type: "relayed", exchanges: 1, sent: 6, received: 0 });
     assert.ok(page.heard.every(({ type }) => type !== "fallback"));
+  });
+
+  test("the host wants an image by relay: it is asked for as it was", async () => {
+    const answer = stage.fetch(request("/image", { mode: "no-cors" }, { destination: "image" }))!;
+    const req = await page.req();
+    page.say({ type: "ack", id: req.id }, { type: "err", id: req.id, kind: "declined" });
+    assert.equal(await (await answer).text(), "by relay");
+    await repeats(req, false);
   });
 
   test("the deadline is for the acknowledgement only", async (t) => {
@@ -149,14 +163,24 @@ describe("acknowledged, no head", () => {
 
   test("an image that the relay redirects to another origin is asked for as it was", async () => {
     stage.relay = (asked) => {
-      if (asked.mode === "same-origin") throw new TypeError("redirected");
-      return new Response("image");
+      if (asked.mode === "no-cors") return new Response("image");
+      assert.equal(asked.redirect, "manual");
+      return Object.defineProperty(new Response(), "type", { value: "opaqueredirect" });
     };
     const answer = stage.fetch(request("/image", { mode: "no-cors" }, { destination: "image" }))!;
     const { id } = await page.req();
     page.say({ type: "ack", id }, { type: "err", id, kind: "path" });
     assert.equal(await (await answer).text(), "image");
     assert.deepEqual(stage.relayed.map(({ mode }) => mode), ["same-origin", "no-cors"]);
+  });
+
+  test("an image whose copy fails is not asked for a third time", async () => {
+    stage.relay = () => Promise.reject(new TypeError("no network"));
+    const answer = stage.fetch(request("/image", { mode: "no-cors" }, { destination: "image" }))!;
+    const { id } = await page.req();
+    page.say({ type: "ack", id }, { type: "err", id, kind: "path" });
+    await assert.rejects(answer, TypeError);
+    assert.equal(stage.relayed.length, 1);
   });
 });
 
@@ -224,6 +248,44 @@ describe("head delivered", () => {
       await assert.rejects(broken(request("/file"), strong), TypeError);
     });
   }
+
+  test("a rest that nobody wants is let go of", async () => {
+    const { promise: cancelled, resolve } = Promise.withResolvers<undefined>();
+    const piece = new Uint8Array(256 * 1024);
+    let pulls = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull: (to) => {
+        pulls++;
+        to.enqueue(piece);
+      },
+      cancel: () => {
+        resolve(undefined);
+      },
+    });
+    stage.relay = () => new Response(endless, { status: 206, headers: { "content-range": "bytes 5-99999999/100000000" } });
+    const answer = stage.fetch(request("/file"))!;
+    const { id } = await page.req();
+    page.answer(id, ["01234"], [["etag", '"v1"'], ["content-length", "100000000"]]);
+    const reader = (await answer).body!.getReader();
+    page.say({ type: "err", id, kind: "path" });
+    for (let got = 0; got < 100_000; ) got += (await reader.read()).value!.length;
+    // Until it waits for the reader.
+    let before: number;
+    do {
+      before = pulls;
+      await tick();
+    } while (before !== pulls);
+    await reader.cancel();
+    await cancelled;
+  });
+
+  test("a head that only the network can give effect goes by relay, under the same id", async () => {
+    const answer = stage.fetch(post())!;
+    const req = await page.req();
+    page.answer(req.id, ["bye"], [["clear-site-data", '"cookies"']]);
+    assert.equal(await (await answer).text(), "by relay");
+    await repeats(req, true);
+  });
 
   test("fewer bytes than the end says: cut", async () => {
     await assert.rejects(broken(post(), [], (id) => ({ type: "end", id, length: 6 })), TypeError);
