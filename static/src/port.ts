@@ -19,7 +19,7 @@ export const WINDOW = 1024 * 1024;
 export const ACK_TIMEOUT = 300;
 export const ACK_DEADLINE = 250;
 
-/** Requests of the app with this field line go by relay: the page's XMLHttpRequest puts it there. The edge drops it. */
+/** Requests of the app with this field line go by relay: the page puts it there (marks.ts). The edge drops it. */
 export const RELAY_FIELD = "wingman-relay";
 
 /** Content above this goes by relay: it could not be kept for a second try. */

@@ -1,6 +1,6 @@
 /**
  * The page script: one classic script that runs before any script of the app. It must never throw, and leaves nothing
- * but `window.__wingman` and a wrapped `WebSocket` and `XMLHttpRequest`.
+ * but `window.__wingman` and wrapped `WebSocket`, `XMLHttpRequest` and `fetch`.
  */
 
 import { RESERVED_PREFIX } from "../wire/direct.ts";
@@ -12,7 +12,7 @@ import { type Extras, extrasLoader } from "./extras.ts";
 import { PageState, expose } from "./state.ts";
 import { wrapWebSocket } from "./websocket.ts";
 import { explain } from "./why.ts";
-import { markRequests } from "./xhr.ts";
+import { markRequests } from "./marks.ts";
 
 function start(config: Config): void {
   markRequests();

@@ -66,10 +66,26 @@ export async function serve(request: Request, page: Page, asker: string): Promis
   }
 }
 
-/** The content of a request, whose own is left unread: undefined if there is none, "large" if it is above the limit. */
+/**
+ * The content of a request, whose own is left unread: undefined if there is none, "large" if it is above the limit. Of
+ * that no more is read than the limit; what is known to be large before it is read never comes here.
+ */
 async function smallContent(request: Request): Promise<ArrayBuffer | undefined | "large"> {
   if (request.method === "GET" || request.method === "HEAD") return undefined;
-  const blob = await request.clone().blob();
-  if (blob.size > MAX_CONTENT) return "large";
-  return blob.size ? blob.arrayBuffer() : undefined;
+  const copy = request.clone();
+  // Firefox shows no stream.
+  const { body = (await copy.blob()).stream() } = copy as Partial<Request>;
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  const reader = body?.getReader();
+  for (let next = await reader?.read(); next?.value; next = await reader?.read()) {
+    pieces.push(next.value);
+    length += next.value.length;
+    if (length > MAX_CONTENT) {
+      // Settles only when the request itself was read.
+      void reader?.cancel().catch(() => undefined);
+      return "large";
+    }
+  }
+  return length ? new Blob(pieces).arrayBuffer() : undefined;
 }

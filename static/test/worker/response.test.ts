@@ -64,6 +64,31 @@ describe("request", () => {
     assert.equal(stage.relayed[0], more);
     assert.equal((await more.arrayBuffer()).byteLength, MAX_CONTENT + 1);
   });
+
+  test("of content whose length nobody knows no more is read than the limit", async () => {
+    let read = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull: (controller) => {
+        read += 100_000;
+        controller.enqueue(new Uint8Array(100_000));
+      },
+    });
+    const made = request("/x", { method: "POST", body, duplex: "half" } as RequestInit);
+    assert.equal(await (await stage.fetch(made)!).text(), "by relay");
+    await tick();
+    assert.ok(read <= MAX_CONTENT + 300_000, `${read} bytes were read`);
+    await made.body?.cancel();
+  });
+
+  test("a browser that shows no stream of the content", async () => {
+    for (const length of [0, 5, MAX_CONTENT, MAX_CONTENT + 1]) {
+      const made = request("/x", { method: "POST", body: new Uint8Array(length) });
+      const hidden = (): Request => Object.defineProperty(made.clone(), "body", { value: undefined });
+      const shown = request("/x", { method: "POST", body: new Uint8Array(length) }, { clone: hidden, body: undefined });
+      if (length > MAX_CONTENT) assert.equal(await (await stage.fetch(shown)!).text(), "by relay");
+      else assert.equal((await asked(shown)).content?.byteLength, length || undefined);
+    }
+  });
 });
 
 describe("head", () => {
