@@ -9,6 +9,7 @@ import { type Config, parseConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { measureRelay } from "./echo.ts";
 import { type Extras, extrasLoader } from "./extras.ts";
+import { policiesAllow } from "./policy.ts";
 import { PageState, expose } from "./state.ts";
 import { wrapWebSocket } from "./websocket.ts";
 import { explain } from "./why.ts";
@@ -49,8 +50,10 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
   /** Why requests go by relay, if they do: of the peer, and of the worker (nothing: it is not known yet). */
   let whyRelay = "";
   let bound: Unbound | "bound" | undefined;
+  let isForbidden = false;
   const show = (): void => {
-    if (bound !== undefined && bound !== "bound") page.set("relay", explain(bound));
+    if (isForbidden) page.set("relay", explain("policy"));
+    else if (bound !== undefined && bound !== "bound") page.set("relay", explain(bound));
     else if (connection.up) page.set(bound ? "direct" : "connecting");
     else if (whyRelay) page.set("relay", whyRelay);
   };
@@ -67,11 +70,21 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
       show();
     },
   });
+  /** Policies come with the document: what went well so far may be forbidden next. */
+  const goesOn = (): boolean => {
+    isForbidden ||= !policiesAllow();
+    if (isForbidden) {
+      connection.stop("other");
+      show();
+    }
+    return !isForbidden;
+  };
+  document.addEventListener("DOMContentLoaded", goesOn);
   let measuring = false;
   connection.onchange = (up): void => {
     binding?.update();
     if (up) onUp();
-    if (up && !measuring) {
+    if (up && !measuring && goesOn()) {
       measuring = true;
       measureRelay((ms) => {
         stats.roundTrip.relay = ms;
@@ -89,9 +102,10 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
     show();
   };
   // A peer and a socket cost ten milliseconds and more: not before the document goes on.
-  setTimeout(() => {
-    connection.start();
-  });
+  const start = (): void => {
+    if (goesOn()) connection.start();
+  };
+  setTimeout(start);
 
   const hurry = (): void => {
     connection.hurry();
@@ -105,7 +119,7 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
     connection.stop("page-gone");
   });
   addEventListener("pageshow", ({ persisted }) => {
-    if (persisted) connection.start();
+    if (persisted) start();
   });
   return setOpen;
 }
