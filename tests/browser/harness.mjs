@@ -14,4 +14,5 @@ export { startRecorder } from "./lib/recorder.mjs";
 export { startSocketIoApp } from "./lib/socketio-app.mjs";
 export { startViteApp } from "./lib/vite-app.mjs";
 export { sampleBytes, startSampleApp } from "./lib/sample-app.mjs";
+export { launchWebkit, showInWebkit } from "./lib/webkit.mjs";
 export { median, sleep, until, within } from "./lib/time.mjs";

@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
+import { sleep } from "./time.mjs";
 
 /** `documents`: HTML by path. */
 export async function startDocuments(documents) {
@@ -65,6 +66,10 @@ class Documents {
         this.slow++;
         await new Promise((resolve) => (this.#released = resolve));
         return reply("text/plain", "slow");
+      case "/slow.js":
+        // Time for a direct path to come up.
+        await sleep(1_000);
+        return reply("text/javascript", "");
       case "/module.js":
         return reply("text/javascript", "export const answer = 42;");
       case "/picture.svg":

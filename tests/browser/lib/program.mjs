@@ -23,8 +23,8 @@ export class Program {
 
   /**
    * Starts `command`. `ready` sees each line of standard output; the first value it gives other
-   * than undefined becomes `program.ready`. `heard` sees them all, too. `group`: what it starts itself
-   * ends with it.
+   * than undefined becomes `program.ready`. `heard` sees those of standard error, too.
+   * `group`: what it starts itself ends with it.
    */
   static async start(command, args, { ready, heard, deadline = 20_000, group = false, ...options }) {
     const program = new Program();
@@ -51,7 +51,10 @@ export class Program {
       });
       if (!ready) resolve();
     });
-    createInterface({ input: child.stderr }).on("line", (line) => program.#keep(line));
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      program.#keep(line);
+      heard?.(line);
+    });
 
     try {
       const died = program.#ended.then((how) => Promise.reject(new Error(how)));
