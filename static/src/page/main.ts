@@ -9,6 +9,7 @@ import { type Config, parseConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { measureRelay } from "./echo.ts";
 import { type Extras, extrasLoader } from "./extras.ts";
+import { FirstTry } from "./first-try.ts";
 import { policiesAllow } from "./policy.ts";
 import { PageState, expose } from "./state.ts";
 import { wrapWebSocket } from "./websocket.ts";
@@ -42,10 +43,16 @@ function start(config: Config): void {
 }
 
 /** Gives what to call with the maker of direct sockets. */
-function connect(config: Config, page: PageState, onUp: () => void): (open: Extras["openDirectSocket"]) => void {
+function connect(config: Config, page: PageState, loadExtras: () => void): (open: Extras["openDirectSocket"]) => void {
   const { stats } = page;
   const connection = new Connection(config, stats);
-  const setOpen = wrapWebSocket(connection, stats, (path) => !path.startsWith(RESERVED_PREFIX) && !config.relayOnlyPaths.some((prefix) => path.startsWith(prefix)));
+  const firstTry = new FirstTry();
+  const setOpen = wrapWebSocket(
+    connection,
+    stats,
+    (path) => !path.startsWith(RESERVED_PREFIX) && !config.relayOnlyPaths.some((prefix) => path.startsWith(prefix)),
+    () => firstTry.pending,
+  );
 
   /** Why requests go by relay, if they do: of the peer, and of the worker (nothing: it is not known yet). */
   let whyRelay = "";
@@ -75,6 +82,7 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
     isForbidden ||= !policiesAllow();
     if (isForbidden) {
       connection.stop("other");
+      firstTry.end(false);
       show();
     }
     return !isForbidden;
@@ -83,7 +91,10 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
   let measuring = false;
   connection.onchange = (up): void => {
     binding?.update();
-    if (up) onUp();
+    if (up) {
+      firstTry.end(true);
+      loadExtras();
+    }
     if (up && !measuring && goesOn()) {
       measuring = true;
       measureRelay((ms) => {
@@ -98,12 +109,16 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
   };
   connection.onrelay = (why): void => {
     whyRelay = explain(why);
+    firstTry.end(false);
     if (why === "session-ended") void binding?.end();
     show();
   };
   // A peer and a socket cost ten milliseconds and more: not before the document goes on.
   const start = (): void => {
-    if (goesOn()) connection.start();
+    if (!goesOn()) return;
+    connection.start();
+    // Early, for sockets of the app that cannot be long in coming.
+    loadExtras();
   };
   setTimeout(start);
 
