@@ -15,7 +15,7 @@ const inner = document(
     try { told.api = (await (await fetch("/api")).json()).cookie !== undefined; } catch (error) { told.api = error.name; }
     told.socket = await new Promise((resolve) => {
       try {
-        const socket = new WebSocket("/echo");
+        const socket = new WebSocket(new URL("/echo", location).href.replace("http", "ws"));
         socket.onopen = () => socket.send("hello");
         socket.onmessage = ({ data }) => resolve(data);
         socket.onerror = () => resolve("error");
@@ -30,7 +30,7 @@ const documents = {
   "/": document(""),
   "/inner": inner,
   "/silent": document("", "no script in here"),
-  "/policy-allows": document(policy("default-src 'self'; style-src 'none'")),
+  "/policy-allows": document(policy("default-src 'self'; img-src data:")),
   "/policy-scripts": document(policy("script-src 'nonce-abc'"), '<script nonce="abc">window.ran = true</script>'),
   "/policy-connect": document(policy("connect-src https://elsewhere.example")),
   "/policy-worker": document(policy("worker-src 'none'")),
