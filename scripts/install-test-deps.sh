@@ -11,6 +11,8 @@ PACKAGES=(
   git ca-certificates
   curl jq openssl                  # tests from outside, and looking by hand
   chromium firefox-esr             # browser tests
+  webkit2gtk-driver xvfb dbus      # and a browser without data channels, which wants a screen
+  gstreamer1.0-tools gstreamer1.0-plugins-good # make a film for them
   nginx-light                      # origin of tests and benches
   wrk nghttp2-client               # load by HTTP/1.1 and HTTP/2
   prometheus                       # takes the metrics, and promtool checks them

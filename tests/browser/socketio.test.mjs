@@ -1,66 +1,18 @@
 // socket.io: both transports, the upgrade between them, and a server that restarts.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
 import { after, before, describe, test } from "node:test";
-import { Server } from "socket.io";
-import { browsers, freePort, launch, startRelay, until } from "./harness.mjs";
+import { browsers, launch, startRelay, startSocketIoApp, until } from "./harness.mjs";
+import { connectSocketIo, echoes } from "./lib/socketio-app.mjs";
 
-const PAGE = '<!doctype html><meta charset="utf-8"><title>socket.io</title><link rel="icon" href="data:,"><script src="/socket.io/socket.io.js"></script>';
 const ECHOES = 200;
 
-/** A socket.io server that serves its own client and echoes what it gets. */
-async function startServer(port) {
-  const http = createServer((request, response) => {
-    response.setHeader("content-type", "text/html").end(PAGE);
-  });
-  const io = new Server(http);
-  io.on("connection", (socket) => socket.on("echo", (value, reply) => reply(value)));
-  http.listen(port, "127.0.0.1");
-  await once(http, "listening");
-  return {
-    stop: async () => {
-      http.closeAllConnections();
-      await io.close();
-    },
-  };
-}
-
-/** In the page: connects, and tells how it went. */
-async function echoes(options, count) {
-  const socket = window.io({ ...options, reconnectionDelay: 200, reconnectionDelayMax: 500, forceNew: true });
-  window.socket = socket;
-  await new Promise((resolve, reject) => {
-    socket.on("connect", resolve);
-    socket.on("connect_error", reject);
-  });
-  if (!options.transports) {
-    await new Promise((resolve) => {
-      if (socket.io.engine.transport.name === "websocket") resolve();
-      else socket.io.engine.on("upgrade", resolve);
-    });
-  }
-  const wrong = [];
-  const lane = async (first) => {
-    for (let n = first; n < count; n += 10) {
-      const sent = { n, text: "grüße ".repeat(n % 50), bytes: new Uint8Array(n).fill(n) };
-      const back = await socket.timeout(15_000).emitWithAck("echo", sent);
-      const bytes = new Uint8Array(back.bytes);
-      if (back.n !== n || back.text !== sent.text || bytes.length !== n || bytes.some((byte) => byte !== n % 256)) wrong.push(n);
-    }
-  };
-  await Promise.all(Array.from({ length: 10 }, (_, first) => lane(first)));
-  return { transport: socket.io.engine.transport.name, wrong };
-}
-
 describe("socket.io", () => {
-  let relay, port, server, url;
+  let relay, server, url;
   before(async () => {
-    port = await freePort();
-    server = await startServer(port);
+    server = await startSocketIoApp();
     relay = await startRelay();
-    ({ url } = await relay.share(port));
+    ({ url } = await relay.share(server.port));
   });
   after(async () => {
     await server?.stop();
@@ -83,8 +35,8 @@ describe("socket.io", () => {
       ]) {
         test(title, async (t) => {
           const started = performance.now();
-          const seen = await page.evaluate(echoes, options, ECHOES);
-          assert.deepEqual(seen, { transport, wrong: [] });
+          assert.equal(await page.evaluate(connectSocketIo, options), transport);
+          assert.deepEqual(await page.evaluate(echoes, ECHOES), []);
           t.diagnostic(`${name} ${title}: ${ECHOES} echoes in ${(performance.now() - started).toFixed(0)} ms`);
           if (transport === "polling") await page.evaluate(() => window.socket.close());
         });
@@ -94,7 +46,7 @@ describe("socket.io", () => {
         const first = await page.evaluate(() => window.socket.id);
         await server.stop();
         await until(10_000, "disconnected", () => page.evaluate(() => !window.socket.connected));
-        server = await startServer(port);
+        await server.start();
         const started = performance.now();
         await until(15_000, "connected again", () => page.evaluate(() => window.socket.connected));
         t.diagnostic(`${name}: back after ${(performance.now() - started).toFixed(0)} ms`);

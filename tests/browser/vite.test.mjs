@@ -1,10 +1,8 @@
 // A real Vite dev server: hot module replacement keeps the page's state.
 
 import assert from "node:assert/strict";
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Program, browsers, freePort, launch, startRelay, until } from "./harness.mjs";
+import { browsers, launch, startRelay, startViteApp, until } from "./harness.mjs";
 
 /** Notes every WebSocket: Vite's client falls back to the origin's own port if the URL's one fails. */
 function noteSockets() {
@@ -27,21 +25,11 @@ describe("Vite with React", () => {
 
   for (const name of browsers) {
     describe(name, () => {
-      let project, vite, browser, visitor, page, url;
+      let vite, browser, visitor, page, url;
 
       before(async () => {
-        // Below this package, so that imports find its node_modules.
-        project = join(import.meta.dirname, ".tmp", `vite-${name}-${process.pid}`);
-        await rm(project, { recursive: true, force: true });
-        await mkdir(join(import.meta.dirname, ".tmp"), { recursive: true });
-        await cp(join(import.meta.dirname, "fixtures/vite-react"), project, { recursive: true });
-        const bin = join(import.meta.dirname, "node_modules/vite/bin/vite.js");
-        vite = await Program.start(process.execPath, [bin, "--port", String(await freePort()), "--strictPort"], {
-          cwd: project,
-          env: { ...process.env, NO_COLOR: "1" },
-          ready: (line) => line.match(/Local:\s+http:\/\/localhost:(\d+)/)?.[1],
-        });
-        ({ url } = await relay.share(vite.ready));
+        vite = await startViteApp();
+        ({ url } = await relay.share(vite.port));
         browser = await launch(name);
         visitor = await browser.visitor();
         page = await visitor.open(url, noteSockets);
@@ -49,15 +37,8 @@ describe("Vite with React", () => {
       after(async () => {
         await browser?.close();
         await vite?.stop();
-        await rm(project, { recursive: true, force: true });
       });
 
-      const edit = async (file, from, to) => {
-        const path = join(project, file);
-        const before = await readFile(path, "utf8");
-        assert.ok(before.includes(from), `${file} has no ${from}`);
-        await writeFile(path, before.replace(from, to));
-      };
       const text = () => page.$eval("button", (button) => button.textContent);
       const textBecomes = (expected) => until(15_000, expected, async () => (await text()) === expected);
 
@@ -78,7 +59,7 @@ describe("Vite with React", () => {
       test("an edited component changes in place, its state kept", async (t) => {
         for (const [from, to] of [["first", "second"], ["second", "third"]]) {
           const started = performance.now();
-          await edit("src/Counter.jsx", `${from} text`, `${to} text`);
+          await vite.edit("src/Counter.jsx", `${from} text`, `${to} text`);
           await textBecomes(`${to} text, count 3`);
           t.diagnostic(`${name}: ${(performance.now() - started).toFixed(0)} ms from the edit to the DOM`);
         }
@@ -90,13 +71,13 @@ describe("Vite with React", () => {
       test("an edited style changes in place", async () => {
         const color = () => page.$eval("button", (button) => getComputedStyle(button).color);
         assert.equal(await color(), "rgb(1, 2, 3)");
-        await edit("src/style.css", "rgb(1, 2, 3)", "rgb(4, 5, 6)");
+        await vite.edit("src/style.css", "rgb(1, 2, 3)", "rgb(4, 5, 6)");
         await until(15_000, "the new color", async () => (await color()) === "rgb(4, 5, 6)");
         assert.equal(await page.evaluate(() => window.marker), "this very page");
       });
 
       test("an edited index.html reloads the page", async () => {
-        await edit("index.html", "First title", "Second title");
+        await vite.edit("index.html", "First title", "Second title");
         await until(15_000, "the new title", async () => (await page.title()) === "Second title");
         await textBecomes("third text, count 0");
         assert.equal(await page.evaluate(() => window.marker), undefined);

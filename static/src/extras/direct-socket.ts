@@ -1,8 +1,9 @@
 /**
  * A WebSocket on the direct path: the members of `WebSocket` for an object that the app holds (`outer`).
  *
- * It speaks RFC 6455 over an upgraded exchange. If the handshake never gets an answer, it becomes a native socket
- * behind the same object; after the answer it lives and dies with the path (1006, and no error event, as natively).
+ * It speaks RFC 6455 over an upgraded exchange, for which it may have to wait until the path is up. If that does not
+ * come, or the handshake never gets an answer, it becomes a native socket behind the same object; after the answer it
+ * lives and dies with the path (1006, and no error event, as natively).
  */
 
 import { acceptLanguage } from "../language.ts";
@@ -33,16 +34,27 @@ const ABNORMAL = 1006;
 const NOTHING = new Uint8Array();
 const encoder = new TextEncoder();
 
-/** Begins with a socket; undefined: not now, use a native one. */
+/** Begins with a socket, after `wait` if that is given; undefined: not now, use a native one. */
 export function openDirectSocket(
   outer: EventTarget,
   wish: Wish,
   direct: Direct,
   stats: Stats,
   Native: typeof WebSocket,
+  wait?: Promise<void>,
 ): DirectSocket | undefined {
   const key = base64(crypto.getRandomValues(new Uint8Array(16)));
-  const { url, protocols } = wish;
+  const { pathname, search } = wish.url;
+  const open = (): DirectExchange =>
+    direct.open({ method: "GET", target: pathname + search, fields: handshake(key, wish.protocols) }, undefined, true);
+  try {
+    return new DirectSocket(outer, wish, wait ? wait.then(() => open) : open(), key, stats, Native);
+  } catch {
+    return undefined;
+  }
+}
+
+function handshake(key: string, protocols: readonly string[]): FieldLine[] {
   const fields: FieldLine[] = [
     ["upgrade", "websocket"],
     ["sec-websocket-version", "13"],
@@ -57,12 +69,7 @@ export function openDirectSocket(
     [field.documentPath, location.pathname],
   ];
   if (protocols.length > 0) fields.push(["sec-websocket-protocol", protocols.join(", ")]);
-  try {
-    const exchange = direct.open({ method: "GET", target: url.pathname + url.search, fields }, undefined, true);
-    return new DirectSocket(outer, wish, exchange, key, stats, Native);
-  } catch {
-    return undefined;
-  }
+  return fields;
 }
 
 export class DirectSocket {
@@ -73,7 +80,8 @@ export class DirectSocket {
   #binaryType: BinaryType = "blob";
   readonly #outer: EventTarget;
   readonly #wish: Wish;
-  readonly #exchange: DirectExchange;
+  /** Undefined: the path is not up yet. */
+  #exchange: DirectExchange | undefined;
   readonly #stats: Stats;
   readonly #Native: typeof WebSocket;
   readonly #handlers: Record<string, { handler: unknown; listener: (event: Event) => void } | undefined> = {};
@@ -87,14 +95,26 @@ export class DirectSocket {
   /** What the peer's close frame said. */
   #farewell: { readonly code: number; readonly reason: string } | undefined;
 
-  constructor(outer: EventTarget, wish: Wish, exchange: DirectExchange, key: string, stats: Stats, Native: typeof WebSocket) {
+  /** `exchange`: or what gives what opens it, which may throw. */
+  constructor(
+    outer: EventTarget,
+    wish: Wish,
+    exchange: DirectExchange | Promise<() => DirectExchange>,
+    key: string,
+    stats: Stats,
+    Native: typeof WebSocket,
+  ) {
     this.url = wish.url.href;
     this.#outer = outer;
     this.#wish = wish;
-    this.#exchange = exchange;
     this.#stats = stats;
     this.#Native = Native;
-    void this.#run(key);
+    if (exchange instanceof Promise) {
+      void this.#wait(exchange, key);
+    } else {
+      this.#exchange = exchange;
+      void this.#run(exchange, key);
+    }
   }
 
   get readyState(): number {
@@ -185,10 +205,25 @@ export class DirectSocket {
     }
   }
 
-  async #run(key: string): Promise<void> {
+  async #wait(opener: Promise<() => DirectExchange>, key: string): Promise<void> {
+    const open = await opener;
+    // The app may have closed it meanwhile.
+    if (this.#readyState !== CONNECTING) return;
+    let exchange: DirectExchange;
+    try {
+      exchange = open();
+    } catch {
+      this.#goNative();
+      return;
+    }
+    this.#exchange = exchange;
+    await this.#run(exchange, key);
+  }
+
+  async #run(exchange: DirectExchange, key: string): Promise<void> {
     const { protocols } = this.#wish;
     try {
-      const head = await this.#exchange.head;
+      const head = await exchange.head;
       const value = (name: string): string | undefined => head.fields.find((line) => line[0] === name)?.[1];
       await takeCookies(value(field.ticket));
       const protocol = value("sec-websocket-protocol");
@@ -217,7 +252,7 @@ export class DirectSocket {
     await nextTask();
     const reader = new FrameReader();
     try {
-      for (let bytes; (bytes = await this.#exchange.read()); ) {
+      for (let bytes; (bytes = await exchange.read()); ) {
         this.#stats.bytes.direct.received += bytes.length;
         for (const received of reader.read(bytes)) {
           this.#receive(received);
@@ -293,7 +328,7 @@ export class DirectSocket {
   }
 
   #write(frame: Uint8Array, counted = 0): void {
-    this.#exchange.write(frame).then(
+    this.#exchange?.write(frame).then(
       () => {
         this.#stats.bytes.direct.sent += frame.length;
         this.#buffered -= counted;
@@ -309,10 +344,10 @@ export class DirectSocket {
     if (this.#readyState === CLOSED || this.#native) return;
     this.#readyState = CLOSED;
     const cancel = (): void => {
-      this.#exchange.cancel();
+      this.#exchange?.cancel();
     };
     if (this.#closeSent) {
-      this.#exchange.finish();
+      this.#exchange?.finish();
       setTimeout(cancel, LINGER_MS);
     } else {
       cancel();
@@ -324,7 +359,7 @@ export class DirectSocket {
 
   #goNative(): void {
     if (this.#readyState !== CONNECTING) return;
-    this.#exchange.cancel();
+    this.#exchange?.cancel();
     this.#stats.exchanges.relay++;
     const native = new this.#Native(this.url, [...this.#wish.protocols]);
     this.#native = native;

@@ -12,6 +12,7 @@ import { PORT_VERSION, type FallbackCause, type PageToController, type PortState
 import { WORKER_PATH } from "../wire/direct.ts";
 import { newId } from "../wire/id.ts";
 import type { Direct } from "./direct.ts";
+import { policiesAllow } from "./policy.ts";
 import { Requests } from "./requests.ts";
 import type { Stats } from "./state.ts";
 
@@ -101,6 +102,8 @@ export class WorkerBinding {
         this.#binding.onBound("app-worker");
         return;
       }
+      // A policy of the document may have come meanwhile; the browser would complain.
+      if (!policiesAllow()) return;
       const { active } = await this.#container.register(origin + WORKER_PATH, { scope: origin + "/" });
       // After a hard reload a page has no controller; a new worker claims it unasked.
       if (active && !this.#container.controller) this.#say("claim", active);

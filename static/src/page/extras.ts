@@ -6,6 +6,7 @@
  */
 
 import { EXTRAS_PATH } from "../wire/direct.ts";
+import { policiesAllow } from "./policy.ts";
 import type { openDirectSocket } from "../extras/direct-socket.ts";
 import type { showBadge } from "../extras/badge.ts";
 
@@ -22,7 +23,7 @@ export const HANDOVER = "wingman";
 export function extrasLoader(take: (extras: Extras) => void): () => void {
   let script: HTMLScriptElement | undefined;
   return () => {
-    if (script) return;
+    if (script || !policiesAllow()) return;
     script = document.createElement("script");
     script.src = origin + EXTRAS_PATH;
     script.fetchPriority = "low";

@@ -9,6 +9,8 @@ import { type Config, parseConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { measureRelay } from "./echo.ts";
 import { type Extras, extrasLoader } from "./extras.ts";
+import { FirstTry } from "./first-try.ts";
+import { policiesAllow } from "./policy.ts";
 import { PageState, expose } from "./state.ts";
 import { wrapWebSocket } from "./websocket.ts";
 import { explain } from "./why.ts";
@@ -41,16 +43,24 @@ function start(config: Config): void {
 }
 
 /** Gives what to call with the maker of direct sockets. */
-function connect(config: Config, page: PageState, onUp: () => void): (open: Extras["openDirectSocket"]) => void {
+function connect(config: Config, page: PageState, loadExtras: () => void): (open: Extras["openDirectSocket"]) => void {
   const { stats } = page;
   const connection = new Connection(config, stats);
-  const setOpen = wrapWebSocket(connection, stats, (path) => !path.startsWith(RESERVED_PREFIX) && !config.relayOnlyPaths.some((prefix) => path.startsWith(prefix)));
+  const firstTry = new FirstTry();
+  const setOpen = wrapWebSocket(
+    connection,
+    stats,
+    (path) => !path.startsWith(RESERVED_PREFIX) && !config.relayOnlyPaths.some((prefix) => path.startsWith(prefix)),
+    () => firstTry.pending,
+  );
 
   /** Why requests go by relay, if they do: of the peer, and of the worker (nothing: it is not known yet). */
   let whyRelay = "";
   let bound: Unbound | "bound" | undefined;
+  let isForbidden = false;
   const show = (): void => {
-    if (bound !== undefined && bound !== "bound") page.set("relay", explain(bound));
+    if (isForbidden) page.set("relay", explain("policy"));
+    else if (bound !== undefined && bound !== "bound") page.set("relay", explain(bound));
     else if (connection.up) page.set(bound ? "direct" : "connecting");
     else if (whyRelay) page.set("relay", whyRelay);
   };
@@ -67,11 +77,25 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
       show();
     },
   });
+  /** Policies come with the document: what went well so far may be forbidden next. */
+  const goesOn = (): boolean => {
+    isForbidden ||= !policiesAllow();
+    if (isForbidden) {
+      connection.stop("other");
+      firstTry.end(false);
+      show();
+    }
+    return !isForbidden;
+  };
+  document.addEventListener("DOMContentLoaded", goesOn);
   let measuring = false;
   connection.onchange = (up): void => {
     binding?.update();
-    if (up) onUp();
-    if (up && !measuring) {
+    if (up) {
+      firstTry.end(true);
+      loadExtras();
+    }
+    if (up && !measuring && goesOn()) {
       measuring = true;
       measureRelay((ms) => {
         stats.roundTrip.relay = ms;
@@ -85,13 +109,18 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
   };
   connection.onrelay = (why): void => {
     whyRelay = explain(why);
+    firstTry.end(false);
     if (why === "session-ended") void binding?.end();
     show();
   };
   // A peer and a socket cost ten milliseconds and more: not before the document goes on.
-  setTimeout(() => {
+  const start = (): void => {
+    if (!goesOn()) return;
     connection.start();
-  });
+    // Early, for sockets of the app that cannot be long in coming.
+    loadExtras();
+  };
+  setTimeout(start);
 
   const hurry = (): void => {
     connection.hurry();
@@ -105,7 +134,7 @@ function connect(config: Config, page: PageState, onUp: () => void): (open: Extr
     connection.stop("page-gone");
   });
   addEventListener("pageshow", ({ persisted }) => {
-    if (persisted) connection.start();
+    if (persisted) start();
   });
   return setOpen;
 }

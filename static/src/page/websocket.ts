@@ -1,6 +1,6 @@
 /**
- * `window.WebSocket`: sockets to this origin go directly while the direct path is up when they are made; all others
- * are the browser's own. A live socket never changes its path.
+ * `window.WebSocket`: sockets to this origin go directly if the direct path is up when they are made, or is about to
+ * be; all others are the browser's own. A live socket never changes its path.
  *
  * The constructor and the members of the prototype stay the browser's, each behind a Proxy that looks whether the
  * socket is one of ours. So `instanceof`, subclasses, constants, names, and all errors of the constructor are native.
@@ -14,8 +14,16 @@ const TOKEN = /^[!#$%&'*+.^_`|~\w-]+$/;
 
 type Open = typeof openDirectSocket;
 
-/** Puts it in place, once. Until what this gives is called, all sockets are native. */
-export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: string) => boolean): (open: Open) => void {
+/**
+ * Puts it in place, once. Until what this gives is called, all sockets are native. `hope`: what sockets wait for while
+ * the path is not up; undefined: nothing.
+ */
+export function wrapWebSocket(
+  direct: Direct,
+  stats: Stats,
+  mayGoDirect: (path: string) => boolean,
+  hope: () => Promise<void> | undefined,
+): (open: Open) => void {
   let open: Open | undefined;
   const Native = window.WebSocket;
   const sockets = new WeakMap<object, DirectSocket>();
@@ -24,9 +32,10 @@ export function wrapWebSocket(direct: Direct, stats: Stats, mayGoDirect: (path: 
     construct(target, parameters: unknown[], newTarget) {
       const wish = read(parameters);
       if (wish && mayGoDirect(wish.url.pathname)) {
-        if (direct.up && open) {
+        const wait = direct.up ? undefined : hope();
+        if ((direct.up || wait) && open) {
           const outer = Reflect.construct(EventTarget, [], newTarget) as EventTarget;
-          const socket = open(outer, wish, direct, stats, Native);
+          const socket = open(outer, wish, direct, stats, Native, wait);
           if (socket) {
             sockets.set(outer, socket);
             return outer;

@@ -3,7 +3,7 @@
 import type { Reason } from "../wire/signal.ts";
 import type { Unbound } from "./bind.ts";
 
-const TEXTS: Readonly<Record<Reason | Unbound, string | undefined>> = {
+const TEXTS: Readonly<Record<Reason | Unbound | "policy", string | undefined>> = {
   "relay-only": "the host wants no direct path",
   "peer-limit": "the host has too many visitors",
   shutdown: "the host stops",
@@ -18,10 +18,11 @@ const TEXTS: Readonly<Record<Reason | Unbound, string | undefined>> = {
   "page-gone": "the page was left",
   other: "the host said no",
   "app-worker": "the app has a service worker",
+  policy: "the app's policy forbids it",
   "worker-refused": "the browser refused the service worker",
 };
 
 /** A newer host may have reasons of its own. */
-export function explain(why: Reason | Unbound): string {
+export function explain(why: Reason | Unbound | "policy"): string {
   return TEXTS[why] ?? why;
 }

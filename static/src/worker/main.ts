@@ -41,7 +41,8 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function answer(request: Request, page: Page, clientId: string): Promise<Response> {
-  const response = await serve(request, page, clientId);
+  // A page that carries another's request may be gone by the time it goes by relay.
+  const response = await serve(request, page, clientId, pages.of(clientId) ?? page);
   if (isEnd(response)) void end();
   return response;
 }

@@ -10,19 +10,19 @@ import type { Page } from "./pages.ts";
 import { fetchCookies, repeat, resumable } from "./relay.ts";
 import { makeResponse, readHead } from "./response.ts";
 
-/** Asks `page` on behalf of the client `asker`. Rejects as `fetch` does. */
-export async function serve(request: Request, page: Page, asker: string): Promise<Response> {
+/** Asks `page` on behalf of the client `asker`; `teller` counts what goes by relay. Rejects as `fetch` does. */
+export async function serve(request: Request, page: Page, asker: string, teller: Page): Promise<Response> {
   const content = await smallContent(request);
   if (content === "large") {
-    page.relayed();
+    teller.relayed();
     return fetch(request);
   }
   const begun = performance.now();
   const requestId = newId();
   const exchange = page.ask(request, content, requestId, asker);
   const relay = async (cause: RelayCause, executed: boolean): Promise<Response> => {
-    if (cause !== "declined") page.tell({ type: "fallback", cause, ms: performance.now() - begun });
-    page.relayed(content?.byteLength);
+    if (cause !== "declined") teller.tell({ type: "fallback", cause, ms: performance.now() - begun });
+    teller.relayed(content?.byteLength);
     // By its id the host knows at which point of its own time a request that it declined had which cookies. What only
     // the untouched request can be (its destination, its mode) is worth more.
     const known = executed || (cause === "declined" && request.mode !== "no-cors");
@@ -52,7 +52,7 @@ export async function serve(request: Request, page: Page, asker: string): Promis
         exchange.deliver(
           resume &&
             ((content) => {
-              page.tell({ type: "fallback", cause: "resumed", ms: performance.now() - begun });
+              teller.tell({ type: "fallback", cause: "resumed", ms: performance.now() - begun });
               void resume(content);
             }),
         );

@@ -15,11 +15,14 @@ class FakeScript extends EventTarget {
 
 let appended: FakeScript[];
 let running: { currentScript: unknown };
+let policies: string[];
 beforeEach(() => {
+  policies = [];
   appended = [];
   running = { currentScript: null };
   const document = Object.assign(running, {
     createElement: () => new FakeScript(),
+    querySelectorAll: () => policies.map((content) => ({ content })),
     documentElement: { append: (script: FakeScript) => appended.push(script) },
   });
   Object.defineProperty(globalThis, "origin", { value: "http://demo.localhost", configurable: true });
@@ -36,6 +39,16 @@ describe("extras", () => {
     load();
     load();
     assert.deepEqual(appended.map(({ src, isRemoved }) => [src, isRemoved]), [["http://demo.localhost/_wingman/extras.js", true]]);
+  });
+
+  test("are not asked for where a policy of the document would block them", () => {
+    const load = extrasLoader(() => undefined);
+    policies = ["default-src 'self'", "script-src 'nonce-abc'"];
+    load();
+    assert.equal(appended.length, 0);
+    policies.pop();
+    load();
+    assert.equal(appended.length, 1);
   });
 
   test("are taken from their script while it runs, and from nobody else", () => {

@@ -40,8 +40,15 @@ const launchers = {
   },
 };
 
-/** Starts one of `browsers` with a fresh profile. */
-export async function launch(name) {
+/** Puppeteer's, which keep tabs awake that nobody sees. */
+const AWAKE = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
+
+/**
+ * Starts one of `browsers` with a fresh profile. `asleep`: hidden tabs are slowed down as for a person, and Firefox
+ * stops a worker after so many milliseconds without use (Chromium never does it under a driver: `stopWorkers`).
+ */
+export async function launch(name, { asleep } = {}) {
+  const { extraPrefsFirefox, ...launcher } = launchers[name];
   const browser = await puppeteer.launch({
     headless: true,
     defaultViewport: { width: 1280, height: 900 },
@@ -51,7 +58,9 @@ export async function launch(name) {
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
-    ...launchers[name],
+    ...launcher,
+    ...(extraPrefsFirefox && { extraPrefsFirefox: { ...extraPrefsFirefox, ...(asleep && { "dom.serviceWorkers.idle_timeout": asleep }) } }),
+    ...(asleep && { ignoreDefaultArgs: AWAKE }),
   });
   return new Browser(name, browser);
 }
@@ -69,6 +78,15 @@ class Browser {
   async visitor() {
     const context = await this.#browser.createBrowserContext();
     return new Visitor(this.name, context);
+  }
+
+  /** As a browser does with workers that nobody uses; Firefox does it itself under any driver. */
+  async stopWorkers(page) {
+    if (this.name !== "chromium") return;
+    const session = await page.createCDPSession();
+    await session.send("ServiceWorker.enable");
+    await session.send("ServiceWorker.stopAllWorkers");
+    await session.detach();
   }
 
   async close() {

@@ -17,20 +17,23 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 
 export class Program {
   #child;
+  #isGroup;
   #ended;
   #output = [];
 
   /**
    * Starts `command`. `ready` sees each line of standard output; the first value it gives other
-   * than undefined becomes `program.ready`.
+   * than undefined becomes `program.ready`. `heard` sees those of standard error, too.
+   * `group`: what it starts itself ends with it.
    */
-  static async start(command, args, { ready, deadline = 20_000, ...options }) {
+  static async start(command, args, { ready, heard, deadline = 20_000, group = false, ...options }) {
     const program = new Program();
     const name = [command.split("/").at(-1), ...args].join(" ");
-    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
-    const undo = () => child.kill("SIGKILL");
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: group, ...options });
+    const undo = () => program.#signal("SIGKILL");
     atExit.add(undo);
     program.#child = child;
+    program.#isGroup = group;
     program.#ended = new Promise((resolve) => {
       const end = (how) => {
         atExit.delete(undo);
@@ -42,12 +45,16 @@ export class Program {
     const told = new Promise((resolve) => {
       createInterface({ input: child.stdout }).on("line", (line) => {
         program.#keep(line);
+        heard?.(line);
         const value = ready?.(line);
         if (value !== undefined) resolve(value);
       });
       if (!ready) resolve();
     });
-    createInterface({ input: child.stderr }).on("line", (line) => program.#keep(line));
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      program.#keep(line);
+      heard?.(line);
+    });
 
     try {
       const died = program.#ended.then((how) => Promise.reject(new Error(how)));
@@ -57,6 +64,17 @@ export class Program {
       throw new Error(`${name}: ${error.message}\n${program.output}`);
     }
     return program;
+  }
+
+  /** Runs `command` to its end, which must be a good one. */
+  static async run(command, args, { deadline = 20_000, ...options }) {
+    const program = await Program.start(command, args, options);
+    try {
+      const how = await within(deadline, `${command} ends`, program.#ended);
+      if (how !== "ended with 0") throw new Error(`${command} ${how}\n${program.output}`);
+    } finally {
+      await program.kill();
+    }
   }
 
   /** The last lines it printed. */
@@ -70,17 +88,26 @@ export class Program {
 
   /** SIGKILL, and waits until it is gone. */
   async kill() {
-    this.#child.kill("SIGKILL");
+    this.#signal("SIGKILL");
     await this.#ended;
   }
 
   /** SIGTERM, then SIGKILL if it does not obey. */
   async stop() {
-    this.#child.kill("SIGTERM");
+    this.#signal("SIGTERM");
     try {
       await within(5_000, "end", this.#ended);
     } catch {
       await this.kill();
+    }
+  }
+
+  #signal(name) {
+    if (!this.#isGroup) return this.#child.kill(name);
+    try {
+      process.kill(-this.#child.pid, name);
+    } catch (error) {
+      if (error.code !== "ESRCH") throw error;
     }
   }
 
