@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use wingman_link::Exchange;
-use wingman_wire::{code::ResetCode, id::RequestId};
+use wingman_wire::{
+    code::ResetCode,
+    id::{RequestId, VisitorId},
+};
 
 use crate::origin::soon;
 use crate::world::*;
 
 /// A world where requests of all methods may go directly.
 async fn ready() -> World {
-    let mut world = World::new().await;
+    make_ready(World::new().await).await
+}
+
+async fn make_ready(mut world: World) -> World {
     world.navigate("/").await;
     world.relayed(Request::new("GET", "/x"), None).await;
     world.recorder.seen.lock().clear();
@@ -236,19 +242,77 @@ async fn a_request_of_relay_only_is_run_by_relay() {
     assert_eq!(world.recorder.count(), 2);
 }
 
+/// A browser may become another visitor while a page is open: its cookies were cleared, or two first documents were
+/// loaded at once. The peer keeps the visitor that it had.
 #[tokio::test]
-async fn an_id_of_another_visitor_means_nothing() {
+async fn a_copy_of_another_visitor_is_the_same_request() {
+    for running in [false, true] {
+        let mut world = ready().await;
+        let (id, request) = (new_id(), post().with("x-set", "s=1; Path=/; HttpOnly"));
+        let ticket = if running {
+            let request = request.clone().with("x-late-gate", 1);
+            let direct = world.begin(&request, id).await;
+            let head = soon(receive_head(&direct)).await.expect("a head");
+            head.field("wingman-ticket").expect("a ticket").to_owned()
+        } else {
+            let asked = world.directly(request.clone(), id);
+            let response = world.direct.ask(&asked).await.expect("a response");
+            response.field("wingman-ticket").expect("a ticket").to_owned()
+        };
+        let was = std::mem::replace(&mut world.visitor, VisitorId::from_bits(7));
+        // The cookies wait for the visitor that was; so the worker asks again.
+        let fetch = Request::new("GET", &format!("/_wingman/cookies/{ticket}"));
+        assert_eq!(world.relayed(fetch.clone(), None).await.status, 404);
+        world.open_soon();
+        let copy = world.relayed(request, Some(id)).await;
+        assert_eq!((copy.status, copy.cookies().len()), (200, 1), "running: {running}");
+        assert_eq!(world.recorder.count(), 1, "executed once");
+        // They are in the jar of the visitor that is, and nowhere else.
+        world.navigate("/").await;
+        world.direct = world.another_direct().await;
+        assert_eq!(world.fetch(Request::new("GET", "/y")).await.1, Went::Direct);
+        assert_eq!(world.recorder.last().field("cookie"), Some("s=1"));
+        world.visitor = was;
+        assert_eq!(
+            world.relayed(fetch, None).await.status,
+            404,
+            "the ticket is of no use any more"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_copy_without_a_visitor_is_the_same_request() {
+    // As when the app wants no cookies with it: the edge's is one.
     let mut world = ready().await;
-    let (id, request) = (new_id(), post().with("x-set", "secret=1"));
-    let asked = world.directly(request.clone(), id);
-    world.direct.ask(&asked).await.expect("a response");
-    let stranger =
-        request.clone().with("wingman-request-id", id).with("wingman-visitor", "0".repeat(32));
-    world.relay.ask(&stranger).await.expect("a response");
-    assert_eq!(world.recorder.count(), 2, "run as its own");
-    let nobody = request.with("wingman-request-id", id);
-    world.relay.ask(&nobody).await.expect("a response");
-    assert_eq!(world.recorder.count(), 3);
+    for gate in [false, true] {
+        world.recorder.seen.lock().clear();
+        let id = new_id();
+        let request = post().with("wingman-request-id", id);
+        let request = if gate { request.with("x-gate", 1) } else { request };
+        let omit = request.clone().with("wingman-credentials", "omit");
+        let direct = world.direct.open(&omit);
+        send_content(&direct, &omit).await;
+        if gate {
+            soon(async {
+                while world.recorder.count() == 0 {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            })
+            .await;
+            world.open_soon();
+        } else {
+            soon(receive(&direct)).await.expect("a response");
+        }
+        assert_eq!(world.relay.ask(&request).await.expect("a response").status, 200);
+        assert_eq!(world.recorder.count(), 1, "executed once");
+        // Nor after it.
+        let id = new_id();
+        world.relay.ask(&post().with("wingman-request-id", id)).await.expect("a response");
+        let late = world.directly(post(), id);
+        assert_eq!(world.direct.ask(&late).await.err(), Some(ResetCode::Cancelled));
+        assert_eq!(world.recorder.count(), 2, "executed once");
+    }
 }
 
 #[tokio::test]

@@ -320,6 +320,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|runner| runner).await
+    }
+
+    /// With a runner that differs.
+    pub(crate) async fn with(change: impl FnOnce(Runner) -> Runner) -> Self {
         let recorder = Recorder::new().await;
         let target = format!("localhost:{}", recorder.origin.address.port());
         let client =
@@ -328,7 +333,7 @@ impl World {
         let options = status::Options { style: Style::Json, qr: false, log_query: false, terminal };
         let reporter = Reporter::start(options).expect("a reporter");
         let service = Service::new(client, HostHeader::Origin);
-        let runner = Arc::new(Runner::new(service, target, reporter));
+        let runner = Arc::new(change(Runner::new(service, target, reporter)));
         runner.set_public_url(&format!("https://{SESSION}"));
         let visitor = VisitorId::from_bits(rand::random());
         let relay = Carrier::new(&runner, Via::Link).await;
