@@ -302,7 +302,7 @@ impl Budget {
 }
 
 /// How long the response to a safe request is kept: longer than a page takes to notice a dead path and to ask again.
-const KEPT_BRIEFLY: Duration = Duration::from_secs(5);
+const KEPT_BRIEFLY: Duration = Duration::from_secs(10);
 /// How long an id is remembered after it came.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Ids of one visitor.

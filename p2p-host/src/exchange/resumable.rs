@@ -149,7 +149,8 @@ impl Resumable {
                 Err(failed)
             }
             Err(Abandoned) => {
-                self.recording.fail(ResetCode::Internal);
+                // What there is of a response is none. A copy of a safe request is run, any other is told.
+                drop(self.running.take());
                 Err(Failed::ByPeer(None))
             }
         };
@@ -274,6 +275,12 @@ impl Resumable {
         if let Some(last) = self.receiver.exchange() {
             last.reset(ResetCode::Cancelled);
         }
+        if !self.recording.is_whole() && self.safe {
+            // It has come just before its kind were sent elsewhere: to be run.
+            let _ = done.send(progress);
+            self.receiver = Receiver::Nobody(Instant::now());
+            return;
+        }
         if !self.recording.is_whole() {
             let _ = self.shared.send_answer(&exchange, Answer::replay_lost()).await;
             self.receiver = Receiver::Nobody(Instant::now() + PATIENCE);
@@ -342,7 +349,7 @@ async fn until(time: Option<Instant>) {
 const MAX_CONTENT: usize = 1024 * 1024;
 /// How long an exchange without a carrier goes on for a copy that may come.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The same for one whose loss harms nobody: no longer than a page takes to notice a dead path.
-const SAFE_PATIENCE: Duration = Duration::from_secs(5);
+/// The same for one whose loss harms nobody: longer than a page takes to notice a dead path and to ask again.
+const SAFE_PATIENCE: Duration = Duration::from_secs(10);
 /// The same after the page said that it does not want the response.
 const CHANGE_OF_MIND: Duration = Duration::from_secs(1);

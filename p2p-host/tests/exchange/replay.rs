@@ -330,6 +330,33 @@ async fn a_visitor_who_cancels_cancels_at_the_origin() {
 }
 
 #[tokio::test]
+async fn what_was_abandoned_is_no_response() {
+    for late in [false, true] {
+        let mut world = ready().await;
+        let gate = if late { "x-late-gate" } else { "x-gate" };
+        for (request, status) in [(Request::new("GET", "/y"), 200), (post(), 502)] {
+            let (before, cut) = (world.recorder.count(), *world.recorder.cut.lock());
+            let (id, gated) = (new_id(), request.clone().with(gate, 1).with("x-size", 1_000));
+            let direct = world.begin(&gated, id).await;
+            direct.reset(ResetCode::Cancelled);
+            soon(async {
+                while *world.recorder.cut.lock() == cut {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            })
+            .await;
+            // The page wants it after all: it has only changed the path.
+            let copy = world.copy(&request, id).await.expect("a response");
+            assert_eq!(copy.status, status, "{request:?}");
+            let runs = world.recorder.count() - before;
+            assert_eq!(runs, if status == 200 { 2 } else { 1 }, "{request:?}");
+            let lost = (status == 502).then_some("replay-lost");
+            assert_eq!(copy.field("wingman-error"), lost);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_gives_up_the_path_may_say_so_first() {
     let mut world = ready().await;
     let (id, request) = (new_id(), post().with("x-gate", 1));

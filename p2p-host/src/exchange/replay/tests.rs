@@ -69,7 +69,7 @@ async fn responses_to_safe_requests_are_kept_for_a_moment() {
     recording.set_head(StatusCode::OK, http::HeaderMap::new());
     recording.push(&bytes::Bytes::from_static(b"kept"));
     running.keep(recording, true);
-    tokio::time::advance(Duration::from_secs(4)).await;
+    tokio::time::advance(Duration::from_secs(9)).await;
     assert!(matches!(table.begin(&facts(Via::Link, 1), true), Begin::Answer(_)));
     tokio::time::advance(Duration::from_secs(1)).await;
     run(table.begin(&facts(Via::Link, 1), true));
