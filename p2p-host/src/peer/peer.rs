@@ -161,7 +161,6 @@ impl Running {
                         return Reason::Protocol;
                     }
                 },
-                // Browsers hide their addresses behind names that cannot be resolved here; that is no error.
                 Command::Candidate(candidate) => {
                     if let Err(error) = self.connection.add_candidate(candidate).await {
                         tracing::debug!(peer = ?self.peer, %error, "candidate not used");
