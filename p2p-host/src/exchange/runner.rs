@@ -71,6 +71,7 @@ pub struct Runner {
     shared: Arc<Shared>,
     /// Exchanges that outlive the carrier they came by. They end with the runner.
     resumables: Mutex<JoinSet<()>>,
+    max_resumables: usize,
 }
 
 /// What exchanges have in common.
@@ -107,7 +108,14 @@ impl Runner {
             origin,
             origin_is_down: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), resumables: Mutex::default() }
+        let (resumables, max_resumables) = (Mutex::default(), MAX_RESUMABLES);
+        Self { shared: Arc::new(shared), resumables, max_resumables }
+    }
+
+    /// With another limit of exchanges that outlive the carrier they came by; more than those go by relay.
+    #[must_use]
+    pub fn with_resumables(self, max_resumables: usize) -> Self {
+        Self { max_resumables, ..self }
     }
 
     /// Says under which URL visitors know the session; pages of other names are none of its.
@@ -218,6 +226,10 @@ impl Runner {
                 return shared.end(&exchange, progress, Err(failed));
             }
         };
+        if !self.has_room() {
+            drop(running);
+            return shared.end(&exchange, progress, Err(Failed::Elsewhere(ResetCode::Refused)));
+        }
         progress.path = Path::Direct;
         let (done, ended) = oneshot::channel::<()>();
         let Some(resumable) =
@@ -225,13 +237,16 @@ impl Runner {
         else {
             return;
         };
-        {
-            let mut tasks = self.resumables.lock();
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(resumable.run(request));
-        }
+        self.resumables.lock().spawn(resumable.run(request));
         // An error is how it says that it has ended, or goes on without the carrier.
         let _ = ended.await;
+    }
+
+    /// Whether one more exchange may outlive its carrier. A peer's own limit counts only those that it still waits for.
+    fn has_room(&self) -> bool {
+        let mut tasks = self.resumables.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.len() < self.max_resumables
     }
 }
 
@@ -445,5 +460,8 @@ impl Shared {
         }
     }
 }
+
+/// Of all peers. One that nobody waits for any more may stay for a minute.
+const MAX_RESUMABLES: usize = 1_024;
 
 static TICKET: HeaderName = HeaderName::from_static(field::TICKET);

@@ -432,3 +432,31 @@ async fn uploads_together_have_a_budget() {
     let asked = world.directly(request, new_id());
     assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
 }
+
+#[tokio::test]
+async fn exchanges_that_outlive_their_carrier_are_limited() {
+    let mut world = make_ready(World::with(|runner| runner.with_resumables(3)).await).await;
+    let (request, mut begun) = (post().with("x-gate", 1), Vec::new());
+    // A page that comes and goes, and leaves work behind each time.
+    for _ in 0..3 {
+        let id = new_id();
+        world.begin(&request, id).await;
+        world.direct.cut();
+        world.direct = world.another_direct().await;
+        begun.push(id);
+    }
+    let id = new_id();
+    let asked = world.directly(post(), id);
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::Refused));
+    assert_eq!(world.recorder.count(), 3, "not executed");
+    assert_eq!(world.copy(&post(), id).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), 4, "executed once");
+    // What is there goes on, and makes room at its end.
+    world.open_soon();
+    for id in begun {
+        assert_eq!(world.copy(&request, id).await.expect("a response").status, 200);
+    }
+    assert_eq!(world.recorder.count(), 4);
+    let asked = world.directly(post(), new_id());
+    assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
+}
