@@ -242,6 +242,34 @@ async fn a_request_of_relay_only_is_run_by_relay() {
     assert_eq!(world.recorder.count(), 2);
 }
 
+#[tokio::test]
+async fn the_copy_of_a_request_of_relay_only_is_run_once_and_teaches() {
+    let mut world = World::new().await;
+    // From before the host was there: a document that does not show it may mean that it is gone by now.
+    world.browser.set("s=1; Path=/; HttpOnly", "/", 0);
+    world.native.set("s=1; Path=/; HttpOnly", "/", 0);
+    let mut world = make_ready(world).await;
+    let id = new_id();
+    let asked = world.directly(post(), id);
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
+    assert_eq!(world.recorder.count(), 0);
+    // Without an id a relayed request may be from before that document, and proves nothing.
+    world.relayed(Request::new("GET", "/y"), None).await;
+    let asked = world.directly(Request::new("GET", "/y"), new_id());
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
+    let before = world.recorder.count();
+    assert_eq!(world.copy(&post(), id).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), before + 1);
+    assert_eq!(world.fetch(post()).await.1, Went::Direct, "it has taught");
+    assert_eq!(world.recorder.last().field("cookie"), Some("s=1"));
+    // Another copy is none, nor is the request itself if it comes again.
+    let before = world.recorder.count();
+    assert_eq!(world.copy(&post(), id).await.expect("a response").status, 502);
+    let again = world.directly(post(), id);
+    assert_eq!(world.direct.ask(&again).await.err(), Some(ResetCode::Cancelled));
+    assert_eq!(world.recorder.count(), before);
+}
+
 /// A browser may become another visitor while a page is open: its cookies were cleared, or two first documents were
 /// loaded at once. The peer keeps the visitor that it had.
 #[tokio::test]
