@@ -61,6 +61,8 @@ struct Known {
     state: State,
     /// Who brought it first, and whose bounds it counts for.
     owner: Option<VisitorId>,
+    /// It came directly at first, so its copy may come.
+    direct: bool,
     /// As in the order of its owner.
     since: Instant,
 }
@@ -68,8 +70,9 @@ struct Known {
 /// What one visitor has brought.
 #[derive(Debug, Default)]
 struct Brought {
-    /// How many ids are this visitor's.
+    /// How many ids are this visitor's, and how many of them came directly.
     count: usize,
+    direct: usize,
     /// By age. An id that is still used when it comes to the front goes back; one that is not this visitor's of this
     /// time any more was forgotten.
     order: VecDeque<(Instant, RequestId)>,
@@ -150,7 +153,7 @@ impl Replays {
             // A copy of it could only come by relay again.
             (State::Over, Some(supersede))
         };
-        table.insert(id, Known { state, owner: facts.visitor, since: now });
+        table.insert(id, Known { state, owner: facts.visitor, direct, since: now });
         running(Some(id), superseded, never)
     }
 }
@@ -168,15 +171,33 @@ impl Table {
         if !self.visitors.contains_key(&owner) {
             let Self { ids, visitors } = self;
             visitors.retain(|owner, brought| brought.purge(*owner, ids, now));
-            return visitors.len() < MAX_VISITORS;
+            return visitors.len() < MAX_VISITORS || self.evict();
         }
         self.purge(owner, now);
         self.visitors.get(&owner).is_none_or(|brought| brought.count < MAX_IDS)
     }
 
+    /// Forgets the visitor without direct requests who has been silent for longest. Anybody can make up visitors and
+    /// ask by relay; what is lost is that a direct request is too late which was overtaken by its copy.
+    fn evict(&mut self) -> bool {
+        let evictable = self.visitors.iter().filter(|(_, brought)| brought.direct == 0);
+        let last = |brought: &Brought| brought.order.back().map(|(at, _)| *at);
+        let oldest = evictable.min_by_key(|(_, brought)| last(brought)).map(|(owner, _)| *owner);
+        let Some(brought) = oldest.and_then(|owner| self.visitors.remove(&owner)) else {
+            return false;
+        };
+        for (_, id) in brought.order {
+            if self.ids.get(&id).is_some_and(|known| Some(known.owner) == oldest) {
+                self.ids.remove(&id);
+            }
+        }
+        true
+    }
+
     fn insert(&mut self, id: RequestId, known: Known) {
         let brought = self.visitors.entry(known.owner).or_default();
         brought.count += 1;
+        brought.direct += usize::from(known.direct);
         brought.order.push_back((known.since, id));
         self.ids.insert(id, known);
     }
@@ -186,7 +207,7 @@ impl Table {
             && let Some(brought) = self.visitors.get_mut(&known.owner)
         {
             // Its place in the order goes when it comes to the front.
-            brought.count -= 1;
+            brought.lost(&known);
         }
     }
 
@@ -247,6 +268,11 @@ impl Drop for Running {
 }
 
 impl Brought {
+    fn lost(&mut self, known: &Known) {
+        self.count -= 1;
+        self.direct -= usize::from(known.direct);
+    }
+
     /// Forgets what is over and old, or too much; `false` when nothing is left.
     fn purge(&mut self, owner: Option<VisitorId>, ids: &mut Ids, now: Instant) -> bool {
         while let Some((at, id)) = self.brief.front().copied()
@@ -269,8 +295,9 @@ impl Brought {
             match known {
                 None => {}
                 Some(Known { state: State::Kept(_) | State::Over, .. }) => {
-                    ids.remove(&id);
-                    self.count -= 1;
+                    if let Some(known) = ids.remove(&id) {
+                        self.lost(&known);
+                    }
                 }
                 Some(known) => {
                     known.since = if old { now } else { at };

@@ -198,6 +198,37 @@ fn it_is_bounded() {
     assert_eq!(table.ids.len(), brought.count);
 }
 
+#[tokio::test(start_paused = true)]
+async fn made_up_visitors_do_not_displace_direct_requests() {
+    let table = table();
+    let of = |via, visitor: u128, id| {
+        Facts::for_test(via, VisitorId::from_bits(visitor), RequestId::from_bits(id))
+    };
+    let mut running = run(table.begin(&facts(PEER, 1), false));
+    assert!(running.execute(mpsc::channel(1).0));
+    drop(running);
+    for visitor in 0..3 * MAX_VISITORS as u128 {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        drop(run(table.begin(&of(Via::Link, 1_000 + visitor, 1_000 + visitor), false)));
+    }
+    assert_eq!(table.table.lock().visitors.len(), MAX_VISITORS);
+    assert_eq!(table.table.lock().ids.len(), MAX_VISITORS);
+    // What came directly is known, and so is the newest of the others.
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Lost));
+    let newest = 1_000 + 3 * MAX_VISITORS as u128 - 1;
+    assert!(matches!(table.begin(&of(PEER, newest, newest), false), Begin::Late));
+    // Newcomers come in, directly as well, until there are too many of them.
+    let mut all = Vec::new();
+    for visitor in 1..MAX_VISITORS as u128 {
+        all.push(run(table.begin(&of(PEER, 100_000 + visitor, 100_000 + visitor), false)));
+    }
+    assert!(matches!(table.begin(&of(PEER, 7, 7), false), Begin::Refused));
+    let _unremembered = run(table.begin(&of(Via::Link, 7, 7), false));
+    assert_eq!(table.table.lock().visitors.len(), MAX_VISITORS);
+    all.pop();
+    run(table.begin(&of(PEER, 7, 7), false));
+}
+
 #[test]
 fn recordings_are_bounded_together() {
     let budget = Arc::new(Budget::default());
