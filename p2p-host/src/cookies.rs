@@ -110,18 +110,22 @@ impl Cookies {
         });
     }
 
-    /// A relayed response to the visitor sets cookies; `None` if it sets none.
+    /// A relayed response to the visitor sets cookies, or clears all of them; `None` if it does neither.
     pub fn answered(
         &self,
         visitor: VisitorId,
         request: Request<'_>,
         fields: &HeaderMap,
     ) -> Option<Stamp> {
-        if !fields.contains_key(header::SET_COOKIE) {
+        let clears = clears_cookies(fields);
+        if !clears && !fields.contains_key(header::SET_COOKIE) {
             return None;
         }
         let now = Now::read();
         self.with(visitor, now, |visitor| {
+            if clears {
+                visitor.jar.clear(now);
+            }
             for line in fields.get_all(header::SET_COOKIE) {
                 visitor.set(line.as_bytes(), request, now);
             }
@@ -177,6 +181,8 @@ impl Cookies {
     }
 
     /// Takes the cookies that a direct response sets out of its head and gives the ticket for them, if there are any.
+    ///
+    /// If it clears cookies, only its copy by relay does so in the browser; until then nothing is known any more.
     pub fn keep(
         &self,
         visitor: VisitorId,
@@ -192,11 +198,14 @@ impl Cookies {
             })
             .collect();
         fields.remove(header::SET_COOKIE);
+        let now = Now::read();
+        if clears_cookies(fields) {
+            self.with(visitor, now, |visitor| visitor.jar.clear(now));
+        }
         if lines.is_empty() {
             return None;
         }
         let number: u128 = rand::random();
-        let now = Now::read();
         self.with(visitor, now, |visitor| {
             visitor.tickets.push_back(Ticket { number, lines, made: now.instant });
             keep_last(&mut visitor.tickets, MAX_TICKETS);
@@ -316,6 +325,15 @@ fn is_document(fields: &HeaderMap) -> bool {
 fn accepts_html(fields: &HeaderMap) -> bool {
     let accept = fields.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
     accept.windows(9).any(|word| word.eq_ignore_ascii_case(b"text/html"))
+}
+
+/// Whether a browser drops all its cookies of the site (W3C Clear Site Data §3.1).
+fn clears_cookies(fields: &HeaderMap) -> bool {
+    let lines = fields.get_all("clear-site-data").iter();
+    lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).any(|kind| {
+        let kind = kind.trim_ascii();
+        kind == b"\"cookies\"" || kind == b"\"*\""
+    })
 }
 
 /// The edge's cookie, which no origin sets.

@@ -11,6 +11,7 @@
 //! Deliberately not here: TURN (a page has its own servers), ICE-TCP, media.
 
 mod addresses;
+mod candidates;
 mod certificate;
 mod connection;
 mod endpoint;

@@ -14,6 +14,7 @@
 mod kind;
 
 use http::{HeaderMap, Version};
+use wingman_wire::direct::field;
 
 use kind::{Kind, is_essential, is_token};
 
@@ -182,12 +183,13 @@ impl<'a> ResponseRules<'a> {
                 self.content_length.is_some() && !std::mem::replace(&mut self.length_kept, true)
             }
             Kind::Upgrade => self.switches,
+            // For pages; the host says it.
+            Kind::Ours => name.eq_ignore_ascii_case(field::VISITOR_TAG.as_bytes()),
             Kind::Connection
             | Kind::TransferEncoding
             | Kind::Te
             | Kind::Expect
-            | Kind::HopByHop
-            | Kind::Ours => false,
+            | Kind::HopByHop => false,
         }
     }
 }

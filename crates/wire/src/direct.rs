@@ -36,6 +36,9 @@ pub enum HostToPage {
         version: u16,
         /// Exchanges at once on all channels of this peer; beyond it RESET `Refused`.
         max_exchanges: u32,
+        /// The [`field::VISITOR_TAG`] of the visitor whose peer this is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        visitor: Option<String>,
     },
     /// The host closes the peer: use the relay at once.
     Bye {
@@ -58,6 +61,9 @@ pub mod field {
     pub const CREDENTIALS: &str = "wingman-credentials";
     /// Response, direct: cookies wait below [`super::COOKIES_PATH`] under this ticket.
     pub const TICKET: &str = "wingman-ticket";
+    /// Response to [`super::ECHO_PATH`]: which visitor the request had, if any. It means nothing but the same visitor
+    /// where it is the same.
+    pub const VISITOR_TAG: &str = "wingman-visitor-tag";
 }
 
 /// The page script.

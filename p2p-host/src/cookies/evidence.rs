@@ -34,7 +34,7 @@ pub(super) enum Kind {
 impl Jar {
     /// Learns from a browser.
     pub(super) fn learn(&mut self, evidence: Evidence<'_>, now: Now) {
-        if self.is_overfull() {
+        if self.is_overfull() || !self.is_past_clearing(evidence.since) {
             return;
         }
         self.forget(now);

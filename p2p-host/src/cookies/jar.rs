@@ -34,6 +34,8 @@ pub(super) struct Jar {
     pub(super) known: Known,
     /// Documents that were opened, by their default path.
     pub(super) opened: Vec<Opened>,
+    /// When a response told the browser to drop everything. Until that has surely happened nothing is learnt.
+    cleared: Option<Instant>,
     /// More than a jar holds: nothing is known any more, for good.
     overfull: bool,
 }
@@ -155,7 +157,8 @@ impl Jar {
             hidden: if set.http_only { Hidden::Yes } else { Hidden::Unknown },
             origin: Origin::Line { domain, partitioned, end },
             belief: if gone { Belief::Gone } else { Belief::Present },
-            doubt: !set.certain,
+            // A response that clears cookies may come after this one.
+            doubt: !set.certain || !self.is_past_clearing(now.instant),
             changed: now.instant,
             by_line: true,
             confirmed: now.instant,
@@ -173,6 +176,20 @@ impl Jar {
             None => self.cookies.push(cookie),
         }
         self.bound();
+    }
+
+    /// The browser is told to drop all cookies: nothing is known any more.
+    pub(super) fn clear(&mut self, now: Now) {
+        let mut opened = std::mem::take(&mut self.opened);
+        for opened in &mut opened {
+            (opened.written, opened.shown) = (now.instant, false);
+        }
+        *self = Self { cleared: Some(now.instant), opened, ..Self::default() };
+    }
+
+    /// Whether the browser has dropped at this time what it was told to.
+    pub(super) fn is_past_clearing(&self, at: Instant) -> bool {
+        self.cleared.is_none_or(|cleared| cleared + SETTLED <= at)
     }
 
     /// Whether a response that set cookies at `since` has reached the browser is not known.

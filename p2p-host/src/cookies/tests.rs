@@ -15,6 +15,8 @@ use super::{
 };
 use browser::Browser;
 
+const CLEAR: &str = "Clear-Site-Data";
+
 const SITE: Site<'_> = Site { host: b"abc.wingman.dev", tls: true };
 
 /// A browser, its jar at the host, and what is on its way between them.
@@ -27,7 +29,7 @@ struct World {
     document: String,
     /// Relayed requests that have not arrived: path, cookies, when they were sent.
     requests: Vec<(String, String, u64)>,
-    /// `Set-Cookie` lines on their way to the browser.
+    /// `Set-Cookie` lines on their way to the browser; [`CLEAR`] is none.
     lines: Vec<(String, String)>,
     /// In which order cookies were created, only the browser knows.
     order_is_unknown: bool,
@@ -85,10 +87,20 @@ impl World {
         self.changed = self.time;
     }
 
+    /// The host has sent a response that clears all cookies.
+    fn send_clear(&mut self) {
+        self.jar.clear(self.now());
+        self.lines.push((CLEAR.to_owned(), String::new()));
+        self.changed = self.time;
+    }
+
     /// The browser has got all of them.
     fn deliver_lines(&mut self) {
         for (line, path) in std::mem::take(&mut self.lines) {
-            self.browser.set(&line, &path, self.time / 1_000);
+            match line.as_str() {
+                CLEAR => self.browser.clear(),
+                line => self.browser.set(line, &path, self.time / 1_000),
+            }
         }
     }
 
@@ -179,6 +191,7 @@ enum Step {
     Send(&'static str),
     Arrive,
     Answer(String, &'static str),
+    Clear,
     Deliver,
     Script(String),
     Fetch(&'static str, bool),
@@ -237,6 +250,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => path_of_request().prop_map(Step::Send),
         1 => Just(Step::Arrive),
         3 => (line(false), path_of_request()).prop_map(|(line, path)| Step::Answer(line, path)),
+        1 => Just(Step::Clear),
         3 => Just(Step::Deliver),
         2 => line(true).prop_map(Step::Script),
         6 => (path_of_request(), any::<bool>()).prop_map(|(path, safe)| Step::Fetch(path, safe && path != "/app")),
@@ -280,6 +294,7 @@ fn run(before: Vec<(String, &'static str)>, steps: Vec<Step>) -> Result<World, T
                 }
             }
             Step::Answer(line, path) => world.send_line(&unlike(&line, "line", at), path),
+            Step::Clear => world.send_clear(),
             Step::Deliver => world.deliver_lines(),
             Step::Script(line) => {
                 world.order_is_unknown = true;
@@ -427,6 +442,72 @@ fn a_response_that_may_not_have_come_casts_doubt() {
     world.time += 10_000;
     world.arrive("/", "", world.now().instant);
     assert_eq!(world.decide("/", true).as_deref(), Ok(""));
+}
+
+#[test]
+fn after_clearing_nothing_is_known_until_it_has_surely_happened() {
+    let mut world = World::new();
+    world.relay("/");
+    world.send_line("sid=1; Path=/; HttpOnly", "/login");
+    world.deliver_lines();
+    let before = world.browser.cookie("/", 0);
+    assert_eq!(world.decide("/", true).as_deref(), Ok("sid=1"));
+    world.send_clear();
+    assert_eq!(world.decide("/", true), Err(Unsure::UnknownDirectory));
+    // A line that was sent later comes first.
+    world.time += 1_000;
+    world.send_line("new=1; Path=/; HttpOnly", "/");
+    world.lines.reverse();
+    world.deliver_lines();
+    // Sent before it was cleared, and slower; or just now.
+    for (cookies, since) in [(before.as_str(), SETTLED), ("", Duration::ZERO)] {
+        world.time += 4_000;
+        world.arrive("/", cookies, world.now().instant - since);
+        assert_eq!(world.decide("/", true), Err(Unsure::UnknownDirectory));
+    }
+    world.time += 1_000;
+    world.arrive("/", "", world.now().instant);
+    assert_eq!(world.decide("/", true), Err(Unsure::Doubt), "the line may still be on its way");
+    world.time += 10_000;
+    world.fetch("/", true).expect("as the browser");
+    world.fetch("/", true).expect("as the browser");
+    assert_eq!(world.decide("/", true).as_deref(), Ok(""));
+}
+
+#[test]
+fn a_line_after_clearing_is_believed_when_it_is_seen() {
+    let mut world = World::new();
+    world.relay("/");
+    world.send_clear();
+    world.send_line("new=1; Path=/app/page; HttpOnly", "/");
+    world.deliver_lines();
+    world.time += 10_000;
+    // This does not show it.
+    world.arrive("/app/other", "", world.now().instant);
+    assert_eq!(world.decide("/app/page", true), Err(Unsure::Doubt));
+    world.arrive("/app/page", "new=1", world.now().instant);
+    assert_eq!(world.decide("/app/page", true).as_deref(), Ok("new=1"));
+}
+
+#[test]
+fn responses_that_clear_cookies_are_recognised() {
+    for (lines, clears) in [
+        (&["\"cookies\""][..], true),
+        (&["\"*\""], true),
+        (&["\"cache\", \"cookies\",\"storage\""], true),
+        (&["\"cache\"", " \"cookies\" "], true),
+        (&["\"cache\", \"storage\""], false),
+        (&["cookies"], false),
+        (&["\"Cookies\""], false),
+        (&["\"cookies"], false),
+        (&[], false),
+    ] {
+        let mut fields = http::HeaderMap::new();
+        for line in lines {
+            fields.append("clear-site-data", line.parse().expect("a value"));
+        }
+        assert_eq!(super::clears_cookies(&fields), clears, "{lines:?}");
+    }
 }
 
 #[test]

@@ -38,11 +38,6 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Of the copy that comes by relay.
-    pub(super) fn by_relay(&self) -> Self {
-        Self { via: Via::Link, ..self.clone() }
-    }
-
     #[cfg(test)]
     pub(super) fn for_test(via: Via, visitor: VisitorId, id: RequestId) -> Self {
         Self {

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use wingman_wire::direct::{COOKIES_PATH, ECHO_PATH};
+use wingman_wire::direct::{COOKIES_PATH, ECHO_PATH, field};
 
-use super::{Via, asked::Asked};
+use super::{Via, asked::Asked, visitors::Visitors};
 use crate::cookies::{Cookies, Stamp};
 
 /// A response of ours; small.
@@ -18,7 +18,7 @@ pub(super) struct Answer {
 }
 
 /// What the host answers without the origin; `None` for what is the origin's.
-pub(super) fn answer(asked: &Asked, cookies: &Cookies) -> Option<Answer> {
+pub(super) fn answer(asked: &Asked, cookies: &Cookies, visitors: &Visitors) -> Option<Answer> {
     let path = asked.path();
     if !path.starts_with(PREFIX) {
         return None;
@@ -29,7 +29,12 @@ pub(super) fn answer(asked: &Asked, cookies: &Cookies) -> Option<Answer> {
         return Some(refused);
     }
     if path == ECHO_PATH {
-        return Some(Answer::empty(StatusCode::NO_CONTENT));
+        let mut echo = Answer::empty(StatusCode::NO_CONTENT);
+        let tag = asked.facts.visitor.map(|visitor| visitors.tag(visitor));
+        if let Some(Ok(tag)) = tag.map(HeaderValue::try_from) {
+            echo.fields.insert(field::VISITOR_TAG, tag);
+        }
+        return Some(echo);
     }
     let redeemed = path
         .strip_prefix(COOKIES_PATH)

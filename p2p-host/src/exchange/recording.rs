@@ -7,13 +7,15 @@ use http::{HeaderMap, StatusCode};
 use wingman_link::Exchange;
 use wingman_wire::code::ResetCode;
 
-use super::{carry::encode_head, progress::Failed, replay::Budget};
+use super::{carry::encode_head, progress::Failed, replay::Budget, runner::Ticket};
 
 /// What has come of a response so far, from its head on.
 #[derive(Debug)]
 pub(super) struct Recording {
     budget: Arc<Budget>,
     head: Option<(StatusCode, HeaderMap)>,
+    /// Under which the cookies of that head wait as well.
+    ticket: Option<Ticket>,
     content: Vec<Bytes>,
     bytes: usize,
     end: End,
@@ -32,12 +34,26 @@ enum End {
 
 impl Recording {
     pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, head: None, content: Vec::new(), bytes: 0, end: End::Open }
+        Self { budget, head: None, ticket: None, content: Vec::new(), bytes: 0, end: End::Open }
     }
 
     /// The head as the origin gave it.
     pub(super) fn set_head(&mut self, status: StatusCode, fields: HeaderMap) {
         self.head = Some((status, fields));
+    }
+
+    /// The direct path had the head, without its cookies.
+    pub(super) fn set_ticket(&mut self, ticket: Option<Ticket>) {
+        self.ticket = ticket;
+    }
+
+    pub(super) fn ticket(&self) -> Option<&Ticket> {
+        self.ticket.as_ref()
+    }
+
+    /// The ticket is not to be used any more.
+    pub(super) fn take_ticket(&mut self) -> Option<Ticket> {
+        self.ticket.take()
     }
 
     pub(super) fn push(&mut self, data: &Bytes) {

@@ -1,7 +1,9 @@
 //! Request ids: a request that comes again by relay is not executed again.
 //!
-//! For each id of a visitor, what became of it. The page uses the same id for the copy that it sends by relay when
-//! the direct path fails. An id of another visitor means nothing.
+//! For each id, what became of it. The page uses the same id for the copy that it sends by relay when the direct path
+//! fails. An id is 128 random bits that only the browser knows which asks, so it means the same whoever brings it: the
+//! copy may have another visitor, because the browser has lost its cookie since the peer signaled, or none, because
+//! the app wants no cookies with it. Visitors count only for how much is remembered.
 //!
 //! | state | a copy by relay |
 //! |---|---|
@@ -33,10 +35,10 @@ use wingman_wire::id::{RequestId, VisitorId};
 
 use super::{asked::Facts, recording::Recording, resumable::Copy};
 
-/// All ids of all visitors.
+/// All ids.
 #[derive(Debug, Default)]
 pub(super) struct Replays {
-    visitors: Mutex<HashMap<VisitorId, Ids>>,
+    table: Mutex<Table>,
     /// Bytes of kept responses, and of those that may be kept.
     pub(super) kept: Arc<Budget>,
     /// The same for safe requests.
@@ -46,9 +48,33 @@ pub(super) struct Replays {
 }
 
 #[derive(Debug, Default)]
-struct Ids {
-    states: HashMap<RequestId, State>,
-    /// By age. An id that is still used when it comes to the front goes back.
+struct Table {
+    ids: Ids,
+    /// Requests without a visitor count as one's.
+    visitors: HashMap<Option<VisitorId>, Brought>,
+}
+
+type Ids = HashMap<RequestId, Known>;
+
+#[derive(Debug)]
+struct Known {
+    state: State,
+    /// Who brought it first, and whose bounds it counts for.
+    owner: Option<VisitorId>,
+    /// It came directly at first, so its copy may come.
+    direct: bool,
+    /// As in the order of its owner.
+    since: Instant,
+}
+
+/// What one visitor has brought.
+#[derive(Debug, Default)]
+struct Brought {
+    /// How many ids are this visitor's, and how many of them came directly.
+    count: usize,
+    direct: usize,
+    /// By age. An id that is still used when it comes to the front goes back; one that is not this visitor's of this
+    /// time any more was forgotten.
     order: VecDeque<(Instant, RequestId)>,
     /// Safe ones that are kept, by the time of their end.
     brief: VecDeque<(Instant, RequestId)>,
@@ -83,9 +109,9 @@ pub(super) enum Begin {
 /// A request that is run. Dropping it says that it is over and nothing is kept (or that nothing was executed).
 #[derive(Debug)]
 pub(super) struct Running {
-    table: Arc<Replays>,
+    replays: Arc<Replays>,
     /// `None` for a request that cannot come again.
-    key: Option<(VisitorId, RequestId)>,
+    id: Option<RequestId>,
     /// Ends when the copy runs instead.
     pub(super) superseded: oneshot::Receiver<()>,
     /// Only while nothing can supersede it.
@@ -96,34 +122,30 @@ impl Replays {
     /// A request has come; `safe` ones may be executed twice.
     pub(super) fn begin(self: &Arc<Self>, facts: &Facts, safe: bool) -> Begin {
         let (supersede, superseded) = oneshot::channel();
-        let running = |key, superseded, never| {
-            Begin::Run(Running { table: self.clone(), key, superseded, _never: never })
+        let running = |id, superseded, never| {
+            Begin::Run(Running { replays: self.clone(), id, superseded, _never: never })
         };
-        let key = facts.visitor.zip(facts.id);
-        let Some((visitor, id)) = key else { return running(None, superseded, Some(supersede)) };
+        let Some(id) = facts.id else { return running(None, superseded, Some(supersede)) };
         let direct = facts.via.is_direct();
-        let mut visitors = self.visitors.lock();
-        if !visitors.contains_key(&visitor) {
-            visitors.retain(|_, ids| ids.purge());
-            match visitors.len() < MAX_VISITORS {
-                true => {}
-                false if direct => return Begin::Refused,
-                false => return running(None, superseded, Some(supersede)),
-            }
+        let now = Instant::now();
+        let mut table = self.table.lock();
+        if let Some(state) = table.find(id, now) {
+            return match state {
+                _ if direct => Begin::Late,
+                State::Executing(copies) => Begin::Join(copies.clone()),
+                State::Kept(recording) => Begin::Answer(recording.clone()),
+                State::Over if !safe => Begin::Lost,
+                State::Over | State::Receiving(_) => {
+                    *state = State::Over;
+                    running(Some(id), superseded, Some(supersede))
+                }
+            };
         }
-        let ids = visitors.entry(visitor).or_default();
-        ids.purge();
-        let has_room = ids.states.len() < MAX_IDS;
-        match ids.states.get_mut(&id) {
-            None if has_room => ids.order.push_back((Instant::now(), id)),
-            // All of them are running.
-            None if direct => return Begin::Refused,
-            None => return running(None, superseded, Some(supersede)),
-            Some(_) if direct => return Begin::Late,
-            Some(State::Executing(copies)) => return Begin::Join(copies.clone()),
-            Some(State::Kept(recording)) => return Begin::Answer(recording.clone()),
-            Some(State::Over) if !safe => return Begin::Lost,
-            Some(State::Over | State::Receiving(_)) => {}
+        if !table.make_room(facts.visitor, now) {
+            return match direct {
+                true => Begin::Refused,
+                false => running(None, superseded, Some(supersede)),
+            };
         }
         let (state, never) = if direct {
             (State::Receiving(supersede), None)
@@ -131,21 +153,67 @@ impl Replays {
             // A copy of it could only come by relay again.
             (State::Over, Some(supersede))
         };
-        ids.states.insert(id, state);
-        running(key, superseded, never)
+        table.insert(id, Known { state, owner: facts.visitor, direct, since: now });
+        running(Some(id), superseded, never)
+    }
+}
+
+impl Table {
+    /// What is known of an id, whoever brought it.
+    fn find(&mut self, id: RequestId, now: Instant) -> Option<&mut State> {
+        let owner = self.ids.get(&id)?.owner;
+        self.purge(owner, now);
+        self.ids.get_mut(&id).map(|known| &mut known.state)
     }
 
-    fn set(&self, (visitor, id): (VisitorId, RequestId), state: Option<State>) {
-        let mut visitors = self.visitors.lock();
-        let Some(ids) = visitors.get_mut(&visitor) else { return };
-        match state {
-            Some(state) => {
-                if let Some(known) = ids.states.get_mut(&id) {
-                    *known = state;
-                }
+    /// Makes room for one more id of `owner`; `false` if there is none.
+    fn make_room(&mut self, owner: Option<VisitorId>, now: Instant) -> bool {
+        if !self.visitors.contains_key(&owner) {
+            let Self { ids, visitors } = self;
+            visitors.retain(|owner, brought| brought.purge(*owner, ids, now));
+            return visitors.len() < MAX_VISITORS || self.evict();
+        }
+        self.purge(owner, now);
+        self.visitors.get(&owner).is_none_or(|brought| brought.count < MAX_IDS)
+    }
+
+    /// Forgets the visitor without direct requests who has been silent for longest. Anybody can make up visitors and
+    /// ask by relay; what is lost is that a direct request is too late which was overtaken by its copy.
+    fn evict(&mut self) -> bool {
+        let evictable = self.visitors.iter().filter(|(_, brought)| brought.direct == 0);
+        let last = |brought: &Brought| brought.order.back().map(|(at, _)| *at);
+        let oldest = evictable.min_by_key(|(_, brought)| last(brought)).map(|(owner, _)| *owner);
+        let Some(brought) = oldest.and_then(|owner| self.visitors.remove(&owner)) else {
+            return false;
+        };
+        for (_, id) in brought.order {
+            if self.ids.get(&id).is_some_and(|known| Some(known.owner) == oldest) {
+                self.ids.remove(&id);
             }
+        }
+        true
+    }
+
+    fn insert(&mut self, id: RequestId, known: Known) {
+        let brought = self.visitors.entry(known.owner).or_default();
+        brought.count += 1;
+        brought.direct += usize::from(known.direct);
+        brought.order.push_back((known.since, id));
+        self.ids.insert(id, known);
+    }
+
+    fn remove(&mut self, id: RequestId) {
+        if let Some(known) = self.ids.remove(&id)
+            && let Some(brought) = self.visitors.get_mut(&known.owner)
+        {
             // Its place in the order goes when it comes to the front.
-            None => drop(ids.states.remove(&id)),
+            brought.lost(&known);
+        }
+    }
+
+    fn purge(&mut self, owner: Option<VisitorId>, now: Instant) {
+        if let Some(brought) = self.visitors.get_mut(&owner) {
+            brought.purge(owner, &mut self.ids, now);
         }
     }
 }
@@ -153,84 +221,94 @@ impl Replays {
 impl Running {
     /// From now on it counts as executed, and copies take over. `false`: a copy runs already.
     pub(super) fn execute(&mut self, copies: mpsc::Sender<Copy>) -> bool {
-        let Some((visitor, id)) = self.key else { return true };
-        let mut visitors = self.table.visitors.lock();
-        let state = visitors.get_mut(&visitor).and_then(|ids| ids.states.get_mut(&id));
-        match state {
+        let Some(id) = self.id else { return true };
+        let mut table = self.replays.table.lock();
+        match table.ids.get_mut(&id).map(|known| &mut known.state) {
             Some(state @ State::Receiving(_)) => {
                 *state = State::Executing(copies);
                 true
             }
             _ => {
                 // What the copy has made of it stays.
-                self.key = None;
+                self.id = None;
                 false
             }
         }
     }
 
-    /// Nothing was executed: the id is free.
-    pub(super) fn forget(mut self) {
-        if let Some(key) = self.key.take() {
-            self.table.set(key, None);
-        }
-    }
-
     /// It is over, and this is the response for copies.
     pub(super) fn keep(mut self, recording: Recording, safe: bool) {
-        let Some((visitor, id)) = self.key.take() else { return };
-        self.table.set((visitor, id), Some(State::Kept(Arc::new(recording))));
-        if safe && let Some(ids) = self.table.visitors.lock().get_mut(&visitor) {
-            ids.brief.push_back((Instant::now(), id));
+        let Some(id) = self.id.take() else { return };
+        let mut table = self.replays.table.lock();
+        let Some(known) = table.ids.get_mut(&id) else { return };
+        known.state = State::Kept(Arc::new(recording));
+        let owner = known.owner;
+        if safe && let Some(brought) = table.visitors.get_mut(&owner) {
+            brought.brief.push_back((Instant::now(), id));
         }
     }
 
     /// The copy runs instead.
     pub(super) fn was_superseded(mut self) {
-        self.key = None;
+        self.id = None;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let Some((visitor, id)) = self.key.take() else { return };
-        let mut visitors = self.table.visitors.lock();
-        let Some(ids) = visitors.get_mut(&visitor) else { return };
-        match ids.states.get_mut(&id) {
-            // Its task was stopped before anything was executed.
-            Some(State::Receiving(_)) => drop(ids.states.remove(&id)),
+        let Some(id) = self.id.take() else { return };
+        let mut table = self.replays.table.lock();
+        match table.ids.get_mut(&id).map(|known| &mut known.state) {
+            // Nothing was executed: the id is free.
+            Some(State::Receiving(_)) => table.remove(id),
             Some(state) => *state = State::Over,
             None => {}
         }
     }
 }
 
-impl Ids {
+impl Brought {
+    fn lost(&mut self, known: &Known) {
+        self.count -= 1;
+        self.direct -= usize::from(known.direct);
+    }
+
     /// Forgets what is over and old, or too much; `false` when nothing is left.
-    fn purge(&mut self) -> bool {
-        let now = Instant::now();
+    fn purge(&mut self, owner: Option<VisitorId>, ids: &mut Ids, now: Instant) -> bool {
         while let Some((at, id)) = self.brief.front().copied()
             && now.duration_since(at) >= KEPT_BRIEFLY
         {
             self.brief.pop_front();
-            if let Some(state @ State::Kept(_)) = self.states.get_mut(&id) {
+            if let Some(Known { state: state @ State::Kept(_), .. }) = ids.get_mut(&id) {
                 *state = State::Over;
             }
         }
+        let is_here = |known: &Known, at: Instant| known.owner == owner && known.since == at;
         for _ in 0..self.order.len() {
             let Some((at, id)) = self.order.front().copied() else { break };
+            let known = ids.get_mut(&id).filter(|known| is_here(known, at));
             let old = now.duration_since(at) >= REMEMBERED;
-            if !old && self.states.len() < MAX_IDS {
+            if known.is_some() && !old && self.count < MAX_IDS {
                 break;
             }
             self.order.pop_front();
-            match self.states.get(&id) {
-                Some(State::Kept(_) | State::Over) => drop(self.states.remove(&id)),
-                Some(_) => self.order.push_back((if old { now } else { at }, id)),
+            match known {
                 None => {}
+                Some(Known { state: State::Kept(_) | State::Over, .. }) => {
+                    if let Some(known) = ids.remove(&id) {
+                        self.lost(&known);
+                    }
+                }
+                Some(known) => {
+                    known.since = if old { now } else { at };
+                    self.order.push_back((known.since, id));
+                }
             }
         }
-        !self.states.is_empty()
+        if self.order.len() > 2 * MAX_IDS {
+            self.order.retain(|(at, id)| ids.get(id).is_some_and(|known| is_here(known, *at)));
+        }
+        self.count > 0
     }
 }
 
@@ -251,7 +329,7 @@ impl Budget {
 }
 
 /// How long the response to a safe request is kept: longer than a page takes to notice a dead path and to ask again.
-const KEPT_BRIEFLY: Duration = Duration::from_secs(5);
+const KEPT_BRIEFLY: Duration = Duration::from_secs(10);
 /// How long an id is remembered after it came.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// Ids of one visitor.

@@ -9,7 +9,7 @@
 use std::{future::Future, pin::Pin, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, Request, StatusCode};
+use http::{Request, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::{
@@ -34,9 +34,11 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Copy {
     pub(super) exchange: Arc<Exchange>,
+    /// Its visitor's cookies are set, whosever the direct request was.
+    pub(super) facts: Facts,
     pub(super) progress: Progress,
-    /// Dropped when the copy has ended.
-    pub(super) done: oneshot::Sender<()>,
+    /// Dropped when the copy has ended. It gets the progress back if there is nothing to take over.
+    pub(super) done: oneshot::Sender<Progress>,
 }
 
 /// Takes the whole content of a request, if it is not too much; all of them together have a budget.
@@ -90,8 +92,6 @@ pub(super) struct Resumable {
     receiver: Receiver,
     copies: mpsc::Receiver<Copy>,
     progress: Progress,
-    /// Of the cookies that the direct head has promised.
-    ticket: Option<HeaderValue>,
     /// Its method is safe (RFC 9110 §9.2.1): executing it a second time is no harm, if it must be.
     safe: bool,
     /// Gone when copies of it are to be run instead.
@@ -101,7 +101,10 @@ pub(super) struct Resumable {
 /// Who gets the response.
 enum Receiver {
     Direct(Arc<Exchange>, #[expect(dead_code, reason = "dropped at its end")] oneshot::Sender<()>),
-    Copy(Arc<Exchange>, #[expect(dead_code, reason = "dropped at its end")] oneshot::Sender<()>),
+    Copy(
+        Arc<Exchange>,
+        #[expect(dead_code, reason = "dropped at its end")] oneshot::Sender<Progress>,
+    ),
     /// Nobody yet; a copy may come until then.
     Nobody(Instant),
 }
@@ -127,8 +130,8 @@ impl Resumable {
         let budget = if safe { &replays.kept_safe } else { &replays.kept };
         let recording = Recording::new(budget.clone());
         let receiver = Receiver::Direct(exchange, done);
-        let (ticket, running) = (None, Some(running));
-        Some(Self { shared, facts, recording, receiver, copies, progress, ticket, safe, running })
+        let running = Some(running);
+        Some(Self { shared, facts, recording, receiver, copies, progress, safe, running })
     }
 
     /// Runs it to its end.
@@ -146,7 +149,8 @@ impl Resumable {
                 Err(failed)
             }
             Err(Abandoned) => {
-                self.recording.fail(ResetCode::Internal);
+                // What there is of a response is none. A copy of a safe request is run, any other is told.
+                drop(self.running.take());
                 Err(Failed::ByPeer(None))
             }
         };
@@ -157,8 +161,9 @@ impl Resumable {
             running.keep(self.recording, self.safe);
         }
         self.copies.close();
-        while let Some(copy) = self.copies.recv().await {
-            self.shared.again(&self.facts, copy).await;
+        while let Some(Copy { done, progress, .. }) = self.copies.recv().await {
+            // If nobody waits, its link is gone.
+            let _ = done.send(progress);
         }
         self.shared.report(self.progress, outcome);
     }
@@ -251,7 +256,8 @@ impl Resumable {
         let (status, mut fields) = (*status, fields.clone());
         match &self.receiver {
             Receiver::Direct(exchange, _) => {
-                self.ticket = self.shared.keep_cookies(&self.facts, &mut fields);
+                let ticket = self.shared.keep_cookies(&self.facts, &mut fields);
+                self.recording.set_ticket(ticket);
                 // If it is gone, that is seen when content is sent, or at the end.
                 let _ = exchange.send_head(encode_head(status, &fields), false, false);
             }
@@ -265,9 +271,15 @@ impl Resumable {
 
     /// A copy takes over, with everything from the start.
     async fn attach(&mut self, copy: Copy) {
-        let Copy { exchange, progress, done } = copy;
+        let Copy { exchange, facts, progress, done } = copy;
         if let Some(last) = self.receiver.exchange() {
             last.reset(ResetCode::Cancelled);
+        }
+        if !self.recording.is_whole() && self.safe {
+            // It has come just before its kind were sent elsewhere: to be run.
+            let _ = done.send(progress);
+            self.receiver = Receiver::Nobody(Instant::now());
+            return;
         }
         if !self.recording.is_whole() {
             let _ = self.shared.send_answer(&exchange, Answer::replay_lost()).await;
@@ -279,9 +291,12 @@ impl Resumable {
         if let Some((status, fields)) = self.recording.head() {
             *bytes_out = before.bytes_out;
             self.progress.answered(status.as_u16());
-            self.shared.retract(&self.facts, self.ticket.take());
-            self.shared.set_cookies(&self.facts, fields);
+            self.shared.set_cookies(&facts, fields);
+            if let Some(ticket) = self.recording.take_ticket() {
+                self.shared.retract(&ticket);
+            }
         }
+        self.facts = facts;
         let played = self.recording.play(&exchange).await;
         self.receiver = Receiver::Copy(exchange, done);
         if let Err(Failed::ByPeer(code)) = played {
@@ -334,7 +349,7 @@ async fn until(time: Option<Instant>) {
 const MAX_CONTENT: usize = 1024 * 1024;
 /// How long an exchange without a carrier goes on for a copy that may come.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The same for one whose loss harms nobody: no longer than a page takes to notice a dead path.
-const SAFE_PATIENCE: Duration = Duration::from_secs(5);
+/// The same for one whose loss harms nobody: longer than a page takes to notice a dead path and to ask again.
+const SAFE_PATIENCE: Duration = Duration::from_secs(10);
 /// The same after the page said that it does not want the response.
 const CHANGE_OF_MIND: Duration = Duration::from_secs(1);

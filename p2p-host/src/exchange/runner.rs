@@ -71,6 +71,7 @@ pub struct Runner {
     shared: Arc<Shared>,
     /// Exchanges that outlive the carrier they came by. They end with the runner.
     resumables: Mutex<JoinSet<()>>,
+    max_resumables: usize,
 }
 
 /// What exchanges have in common.
@@ -87,6 +88,13 @@ pub(super) struct Shared {
     origin_is_down: AtomicBool,
 }
 
+/// What a visitor's worker fetches the cookies of a direct response with.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    visitor: VisitorId,
+    number: HeaderValue,
+}
+
 impl Runner {
     /// In front of `service`; `origin` is its origin's name for the view.
     pub fn new(service: Service<Content>, origin: String, reporter: Reporter) -> Self {
@@ -100,7 +108,14 @@ impl Runner {
             origin,
             origin_is_down: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared), resumables: Mutex::default() }
+        let (resumables, max_resumables) = (Mutex::default(), MAX_RESUMABLES);
+        Self { shared: Arc::new(shared), resumables, max_resumables }
+    }
+
+    /// With another limit of exchanges that outlive the carrier they came by; more than those go by relay.
+    #[must_use]
+    pub fn with_resumables(self, max_resumables: usize) -> Self {
+        Self { max_resumables, ..self }
     }
 
     /// Says under which URL visitors know the session; pages of other names are none of its.
@@ -113,6 +128,11 @@ impl Runner {
         self.shared.visitors.label(Some(visitor), &HeaderMap::new())
     }
 
+    /// What a page is told of its visitor, see [`HostToPage::Hello`](wingman_wire::direct::HostToPage::Hello).
+    pub fn visitor_tag(&self, visitor: VisitorId) -> String {
+        self.shared.visitors.tag(visitor)
+    }
+
     /// Runs one exchange to its end.
     pub async fn run(&self, exchange: Exchange, via: Via) {
         let Some(Incoming::Head { head, .. }) = exchange.read().await else { return };
@@ -122,7 +142,7 @@ impl Runner {
             Ok(asked) => asked,
             Err(failed) => return self.shared.end(&exchange, progress, Err(failed)),
         };
-        if let Some(answer) = ours::answer(&asked, &self.shared.cookies) {
+        if let Some(answer) = ours::answer(&asked, &self.shared.cookies, &self.shared.visitors) {
             let stamp = answer.stamp;
             if self.shared.send_answer(&exchange, answer).await.is_err() {
                 self.shared.undelivered(&asked.facts, stamp);
@@ -135,36 +155,43 @@ impl Runner {
             return self.shared.end(&exchange, progress, outcome);
         }
         let safe = asked.method.is_safe();
-        match self.shared.replays.begin(&asked.facts, safe) {
-            // Without an id nothing can come again, and nothing need be held back.
-            Begin::Run(running) if via.is_direct() && asked.facts.id.is_some() => {
-                self.run_once(asked, exchange, running, progress).await;
-            }
-            Begin::Run(mut running) => {
-                let outcome = tokio::select! {
-                    outcome = self.shared.forward(asked, &exchange, &mut progress) => outcome,
-                    _ = &mut running.superseded => Err(Failed::Elsewhere(ResetCode::Cancelled)),
-                };
-                match outcome {
-                    Err(Failed::Elsewhere(ResetCode::RelayOnly)) => running.forget(),
-                    Err(Failed::Elsewhere(_)) => running.was_superseded(),
-                    _ => drop(running),
+        loop {
+            match self.shared.replays.begin(&asked.facts, safe) {
+                // Without an id nothing can come again, and nothing need be held back.
+                Begin::Run(running) if via.is_direct() && asked.facts.id.is_some() => {
+                    return self.run_once(asked, exchange, running, progress).await;
                 }
-                self.shared.end(&exchange, progress, outcome);
-            }
-            Begin::Join(copies) => {
-                let (done, ended) = oneshot::channel();
-                let facts = asked.facts;
-                let sent = copies.send(Copy { exchange, progress, done }).await;
-                if let Err(unsent) = sent {
-                    // It has ended just now.
-                    self.shared.again(&facts, unsent.0).await;
+                Begin::Run(running) => {
+                    return self.run_plainly(asked, exchange, running, progress).await;
                 }
-                // An error is how it says that it has ended.
-                let _ = ended.await;
+                Begin::Join(copies) => {
+                    let (exchange, facts) = (exchange.clone(), asked.facts.clone());
+                    let (done, ended) = oneshot::channel();
+                    let copy = Copy { exchange, facts, progress, done };
+                    let back = match copies.send(copy).await {
+                        Ok(()) => ended.await.ok(),
+                        Err(unsent) => Some(unsent.0.progress),
+                    };
+                    // It has ended just now: what it has left is the answer.
+                    let Some(back) = back else { return };
+                    progress = back;
+                }
+                begin => return self.shared.replay(begin, &asked.facts, &exchange, progress).await,
             }
-            begin => self.shared.replay(begin, &asked.facts, &exchange, progress).await,
         }
+    }
+
+    /// An exchange that ends with its carrier.
+    async fn run_plainly(
+        &self,
+        asked: Asked,
+        exchange: Arc<Exchange>,
+        running: Running,
+        mut progress: Progress,
+    ) {
+        let outcome = self.shared.forward(asked, &exchange, &mut progress).await;
+        drop(running);
+        self.shared.end(&exchange, progress, outcome);
     }
 
     /// A direct exchange that is executed once, whatever becomes of its carrier.
@@ -194,10 +221,15 @@ impl Runner {
         let request = match prepared {
             Ok(request) => request,
             Err(failed) => {
-                running.forget();
+                // Before the page hears of it: its copy is to be run.
+                drop(running);
                 return shared.end(&exchange, progress, Err(failed));
             }
         };
+        if !self.has_room() {
+            drop(running);
+            return shared.end(&exchange, progress, Err(Failed::Elsewhere(ResetCode::Refused)));
+        }
         progress.path = Path::Direct;
         let (done, ended) = oneshot::channel::<()>();
         let Some(resumable) =
@@ -205,13 +237,16 @@ impl Runner {
         else {
             return;
         };
-        {
-            let mut tasks = self.resumables.lock();
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(resumable.run(request));
-        }
+        self.resumables.lock().spawn(resumable.run(request));
         // An error is how it says that it has ended, or goes on without the carrier.
         let _ = ended.await;
+    }
+
+    /// Whether one more exchange may outlive its carrier. A peer's own limit counts only those that it still waits for.
+    fn has_room(&self) -> bool {
+        let mut tasks = self.resumables.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.len() < self.max_resumables
     }
 }
 
@@ -320,6 +355,12 @@ impl Shared {
                 if let Some((status, fields)) = recording.head() {
                     progress.answered(status.as_u16());
                     self.set_cookies(facts, fields);
+                    if let Some(ticket) = recording.ticket()
+                        && facts.visitor != Some(ticket.visitor)
+                    {
+                        // They are another browser's now, as far as the host can tell.
+                        self.retract(ticket);
+                    }
                 }
                 recording.play(exchange).await.map(|bytes| progress.bytes_out = bytes)
             }
@@ -333,13 +374,6 @@ impl Shared {
             }
         };
         self.end(exchange, progress, outcome);
-    }
-
-    /// A copy whose original has ended meanwhile.
-    pub(super) async fn again(self: &Arc<Self>, facts: &Facts, copy: Copy) {
-        let facts = facts.by_relay();
-        let begin = self.replays.begin(&facts, false);
-        self.replay(begin, &facts, &copy.exchange, copy.progress).await;
     }
 
     pub(super) async fn send_answer(
@@ -369,27 +403,21 @@ impl Shared {
     }
 
     /// A direct response: browsers would drop its cookies, so they wait under a ticket.
-    pub(super) fn keep_cookies(
-        &self,
-        facts: &Facts,
-        fields: &mut HeaderMap,
-    ) -> Option<HeaderValue> {
+    pub(super) fn keep_cookies(&self, facts: &Facts, fields: &mut HeaderMap) -> Option<Ticket> {
         // Only the host says it.
         fields.remove(&TICKET);
         let Some(visitor) = facts.visitor.filter(|_| !facts.omit) else {
             fields.remove(http::header::SET_COOKIE);
             return None;
         };
-        let ticket = self.cookies.keep(visitor, facts.request(), fields)?;
-        fields.insert(&TICKET, ticket.clone());
-        Some(ticket)
+        let number = self.cookies.keep(visitor, facts.request(), fields)?;
+        fields.insert(&TICKET, number.clone());
+        Some(Ticket { visitor, number })
     }
 
     /// The response goes another way, with its cookies.
-    pub(super) fn retract(&self, facts: &Facts, ticket: Option<HeaderValue>) {
-        if let (Some(visitor), Some(ticket)) = (facts.visitor, ticket) {
-            self.cookies.revoke(visitor, &ticket);
-        }
+    pub(super) fn retract(&self, ticket: &Ticket) {
+        self.cookies.revoke(ticket.visitor, &ticket.number);
     }
 
     /// Ends an exchange and reports it.
@@ -432,5 +460,8 @@ impl Shared {
         }
     }
 }
+
+/// Of all peers. One that nobody waits for any more may stay for a minute.
+const MAX_RESUMABLES: usize = 1_024;
 
 static TICKET: HeaderName = HeaderName::from_static(field::TICKET);

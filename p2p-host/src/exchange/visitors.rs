@@ -10,6 +10,12 @@ use wingman_wire::id::VisitorId;
 pub(super) struct Visitors(RandomState);
 
 impl Visitors {
+    /// By which a page sees that its browser has become another visitor than the one its peer is of: a keyed hash,
+    /// for the id itself is a secret that scripts must not know.
+    pub(super) fn tag(&self, visitor: VisitorId) -> String {
+        format!("{:08x}", self.0.hash_one(visitor) & 0xffff_ffff)
+    }
+
     /// A label for the visitor: a keyed hash of its id, the same on both paths; of its address and browser where
     /// the edge gave it no id.
     pub(super) fn label(&self, visitor: Option<VisitorId>, fields: &HeaderMap) -> String {

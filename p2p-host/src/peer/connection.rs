@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use rtc::{
     ice::mdns::MulticastDnsMode,
     peer_connection::configuration::setting_engine::SctpMaxMessageSize,
@@ -24,13 +25,20 @@ use wingman_wire::{
     signal::Candidate,
 };
 
-use super::{certificate::Certificate, endpoint::Endpoint, runtime::PeerRuntime};
+use super::{
+    candidates::{self, Candidates},
+    certificate::Certificate,
+    endpoint::Endpoint,
+    runtime::PeerRuntime,
+};
 
 /// A connection with its channels; nothing of the `webrtc` crate is seen outside of it but channels.
 pub(super) struct Connection {
     inner: Box<dyn PeerConnection>,
     pub(super) channels: Vec<Arc<dyn DataChannel>>,
     endpoint: Arc<Endpoint>,
+    /// Of the page.
+    candidates: Mutex<Candidates>,
 }
 
 /// What a connection tells by itself.
@@ -85,24 +93,34 @@ impl Connection {
             };
             channels.push(inner.create_data_channel(CHANNEL_LABEL, Some(options)).await?);
         }
-        Ok(Self { inner: Box::new(inner), channels, endpoint })
+        let candidates = Mutex::default();
+        Ok(Self { inner: Box::new(inner), channels, endpoint, candidates })
     }
 
     /// Answers an offer, the first one or one that restarts ICE.
     pub(super) async fn answer(&self, offer: String) -> Result<String, RtcError> {
+        let (offer, candidates) = candidates::take_out(&offer);
         self.inner.set_remote_description(RTCSessionDescription::offer(offer)?).await?;
         let answer = self.inner.create_answer(None).await?;
         let ufrags = answer.sdp.lines().filter_map(|line| line.strip_prefix("a=ice-ufrag:"));
         for ufrag in ufrags {
             self.endpoint.answer_to(ufrag.trim());
+            self.candidates.lock().generation(ufrag.trim());
         }
         let sdp = answer.sdp.clone();
         self.inner.set_local_description(answer).await?;
+        for candidate in candidates {
+            let (sdp_mid, sdp_m_line_index) = (None, Some(0));
+            self.add_candidate(Candidate { candidate, sdp_mid, sdp_m_line_index }).await?;
+        }
         Ok(sdp)
     }
 
-    /// One more candidate of the page.
+    /// One more candidate of the page, if it is to be used.
     pub(super) async fn add_candidate(&self, candidate: Candidate) -> Result<(), RtcError> {
+        if !self.candidates.lock().admit(&candidate.candidate) {
+            return Ok(());
+        }
         let init = RTCIceCandidateInit {
             candidate: candidate.candidate,
             sdp_mid: candidate.sdp_mid,

@@ -161,7 +161,6 @@ impl Running {
                         return Reason::Protocol;
                     }
                 },
-                // Browsers hide their addresses behind names that cannot be resolved here; that is no error.
                 Command::Candidate(candidate) => {
                     if let Err(error) = self.connection.add_candidate(candidate).await {
                         tracing::debug!(peer = ?self.peer, %error, "candidate not used");
@@ -235,7 +234,8 @@ impl Running {
     /// and the page's are open half a round trip earlier. It costs no time; the page answers.
     fn greet(&self) {
         let max_exchanges = self.shared.settings.max_exchanges;
-        self.say(&HostToPage::Hello { version: VERSION, max_exchanges });
+        let visitor = Some(self.shared.runner.visitor_tag(self.visitor));
+        self.say(&HostToPage::Hello { version: VERSION, max_exchanges, visitor });
     }
 
     /// Waits for the page's hello and runs its exchanges.

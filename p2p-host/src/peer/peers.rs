@@ -408,7 +408,7 @@ impl Drop for EndedOnDrop {
     }
 }
 
-/// Candidates that may come before the offer.
+/// Candidates that may come before the offer; some of them are of no use, and do not count later.
 const MAX_CANDIDATES: usize = 32;
 /// What one page may say before its peer has come to it.
 const MAX_COMMANDS: usize = 64;

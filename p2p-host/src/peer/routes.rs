@@ -20,19 +20,31 @@ use super::{
 /// seen a check, and would take over the address of another page.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
-    by_ufrag: HashMap<String, Weak<Endpoint>>,
+    by_ufrag: HashMap<String, Name>,
     by_address: HashMap<SocketAddr, Route>,
     requests: HashMap<TransactionId, Request>,
-    /// Of `requests`, by age.
-    ages: VecDeque<(Instant, TransactionId)>,
+    /// Of `requests`, by endpoint and age: a peer that sends many displaces its own.
+    ages: HashMap<Key, VecDeque<(Instant, TransactionId)>>,
+}
+
+#[derive(Debug)]
+struct Name {
+    endpoint: Weak<Endpoint>,
+    /// Where checks for it came from. The peer answers each with checks of its own, and who has its password may
+    /// forge the sender.
+    askers: Vec<SocketAddr>,
 }
 
 #[derive(Debug)]
 struct Route {
     endpoint: Weak<Endpoint>,
-    /// Of the last check.
+    /// Of the last check, and when that was answered.
     round_trip: Duration,
+    at: Instant,
 }
+
+/// Where an endpoint is in memory.
+type Key = usize;
 
 #[derive(Debug)]
 struct Request {
@@ -60,9 +72,14 @@ enum Purpose {
 }
 
 impl Routes {
-    /// Checks for `ufrag` are `endpoint`'s from now on.
+    /// Checks for `ufrag` are `endpoint`'s from now on, and no others.
     pub(super) fn add(&mut self, ufrag: &str, endpoint: &Arc<Endpoint>) {
-        self.by_ufrag.insert(ufrag.to_owned(), Arc::downgrade(endpoint));
+        let this = Arc::downgrade(endpoint);
+        if self.by_ufrag.get(ufrag).is_some_and(|name| name.endpoint.ptr_eq(&this)) {
+            return;
+        }
+        self.by_ufrag.retain(|_, name| !name.endpoint.ptr_eq(&this));
+        self.by_ufrag.insert(ufrag.to_owned(), Name { endpoint: this, askers: Vec::new() });
     }
 
     /// Forgets all that belongs to endpoints that are gone, and to `endpoint`.
@@ -70,9 +87,10 @@ impl Routes {
         let stays = |known: &Weak<Endpoint>| {
             known.strong_count() > 0 && !std::ptr::eq(known.as_ptr(), endpoint)
         };
-        self.by_ufrag.retain(|_, known| stays(known));
+        self.by_ufrag.retain(|_, name| stays(&name.endpoint));
         self.by_address.retain(|_, route| stays(&route.endpoint));
         self.requests.retain(|_, request| stays(&request.endpoint));
+        self.ages.remove(&std::ptr::from_ref(endpoint).addr());
     }
 
     /// Notes that `endpoint` sends this datagram, if it is a request.
@@ -84,17 +102,18 @@ impl Routes {
         stun: &Stun<'_>,
     ) {
         let Stun::Request { transaction, ufrag } = *stun else { return };
-        while let Some((at, oldest)) = self.ages.front()
-            && (self.ages.len() >= MAX_REQUESTS || now.saturating_duration_since(*at) > REQUEST_AGE)
+        let ages = self.ages.entry(endpoint.as_ptr().addr()).or_default();
+        while let Some((at, oldest)) = ages.front()
+            && (ages.len() >= MAX_REQUESTS || now.saturating_duration_since(*at) > REQUEST_AGE)
         {
             self.requests.remove(oldest);
-            self.ages.pop_front();
+            ages.pop_front();
         }
         let purpose = if ufrag.is_some() { Purpose::Check } else { Purpose::Server };
         let request = Request { endpoint: endpoint.clone(), to, at: now, purpose };
         // A retransmission keeps its id; the round trip counts from the last one, so it is never too long.
         if self.requests.insert(transaction, request).is_none() {
-            self.ages.push_back((now, transaction));
+            ages.push_back((now, transaction));
         }
     }
 
@@ -108,7 +127,16 @@ impl Routes {
         let plain = |endpoint| Found { endpoint, round_trip: None };
         match Stun::parse(datagram) {
             None => self.by_address.get(&from)?.endpoint.upgrade().map(plain),
-            Some(Stun::Request { ufrag, .. }) => self.by_ufrag.get(ufrag?)?.upgrade().map(plain),
+            Some(Stun::Request { ufrag, .. }) => {
+                let name = self.by_ufrag.get_mut(ufrag?)?;
+                if !name.askers.contains(&from) {
+                    if name.askers.len() >= MAX_ASKERS {
+                        return None;
+                    }
+                    name.askers.push(from);
+                }
+                name.endpoint.upgrade().map(plain)
+            }
             Some(Stun::Response { transaction, success }) => {
                 let request = self.requests.get(&transaction)?;
                 let endpoint = request.endpoint.upgrade()?;
@@ -117,12 +145,24 @@ impl Routes {
                     return Some(plain(endpoint));
                 }
                 let round_trip = now.saturating_duration_since(request.at);
-                let known = Route { endpoint: Arc::downgrade(&endpoint), round_trip };
-                if self.by_address.len() < MAX_ADDRESSES || self.by_address.contains_key(&from) {
-                    self.by_address.insert(from, known);
+                let known = Route { endpoint: Arc::downgrade(&endpoint), round_trip, at: now };
+                if !self.by_address.contains_key(&from) {
+                    self.make_room(&known.endpoint);
                 }
+                self.by_address.insert(from, known);
                 Some(Found { endpoint, round_trip: Some(round_trip) })
             }
+        }
+    }
+
+    /// For one more address of an endpoint. The one that has been silent for longest gives way: the one in use never is.
+    fn make_room(&mut self, endpoint: &Weak<Endpoint>) {
+        let known = || self.by_address.iter().filter(|(_, route)| route.endpoint.ptr_eq(endpoint));
+        if known().count() >= MAX_ADDRESSES
+            && let Some((oldest, _)) = known().min_by_key(|(_, route)| route.at)
+        {
+            let oldest = *oldest;
+            self.by_address.remove(&oldest);
         }
     }
 
@@ -138,12 +178,15 @@ impl Routes {
     }
 }
 
-/// Requests whose answers are awaited; the oldest give way.
-const MAX_REQUESTS: usize = 8_192;
+/// Requests of one endpoint whose answers are awaited; the oldest give way. A peer that checks a dozen pairs has those
+/// of a second and a half.
+const MAX_REQUESTS: usize = 1_024;
 /// An answer that comes later is of no use.
 const REQUEST_AGE: Duration = Duration::from_secs(10);
-/// A peer has a handful.
-const MAX_ADDRESSES: usize = 4_096;
+/// Addresses of one endpoint. A page has a handful.
+const MAX_ADDRESSES: usize = 16;
+/// Of one generation of ICE. A router may show each pair of addresses as another one.
+const MAX_ASKERS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -253,5 +296,67 @@ mod tests {
         fixture.now += REQUEST_AGE * 2;
         fixture.sends(&a, PAGE, &check(1, b"page:aaaa"));
         assert_eq!(fixture.routes.requests.len(), 1);
+        fixture.routes.remove(&a);
+        assert!(fixture.routes.ages.is_empty());
+    }
+
+    #[test]
+    fn one_peer_displaces_nothing_of_another() {
+        let mut fixture = Fixture::new();
+        let (good, bad) = (fixture.endpoint("aaaa"), fixture.endpoint("bbbb"));
+        let dtls = [22, 254, 253];
+        fixture.sends(&good, PAGE, &check(255, b"page:aaaa"));
+        let transaction = |id: u32| {
+            let mut transaction = [1; 12];
+            transaction[..4].copy_from_slice(&id.to_be_bytes());
+            transaction
+        };
+        let address = |id: u32| format!("198.51.100.1:{}", id % 60_000 + 1);
+        for id in 0..20_000 {
+            fixture.sends(&bad, &address(id), &message(1, transaction(id), &[(6, b"page:bbbb")]));
+            fixture.find(&address(id), &message(0x0101, transaction(id), &[]));
+            fixture.now += Duration::from_micros(50);
+        }
+        assert_eq!(fixture.routes.by_address.len(), MAX_ADDRESSES);
+        assert!(is(fixture.find(PAGE, &message(0x0101, [255; 12], &[])), &good));
+        assert!(is(fixture.find(PAGE, &dtls), &good));
+        // Its newest are known.
+        assert!(is(fixture.find(&address(19_999), &dtls), &bad));
+        assert!(fixture.find(&address(0), &dtls).is_none());
+    }
+
+    #[test]
+    fn an_address_in_use_stays() {
+        let mut fixture = Fixture::new();
+        let page = fixture.endpoint("aaaa");
+        for id in 0..100 {
+            for (id, to) in
+                [(id, PAGE.to_owned()), (id + 100, format!("192.0.2.7:{}", 1_000 + u16::from(id)))]
+            {
+                fixture.sends(&page, &to, &check(id, b"page:aaaa"));
+                fixture.find(&to, &message(0x0101, [id; 12], &[]));
+                fixture.now += Duration::from_millis(1);
+            }
+        }
+        assert!(is(fixture.find(PAGE, &[22, 254, 253]), &page));
+    }
+
+    #[test]
+    fn checks_come_from_few_places_until_ice_begins_anew() {
+        let mut fixture = Fixture::new();
+        let page = fixture.endpoint("aaaa");
+        for generation in ["aaaa", "bbbb"] {
+            fixture.routes.add(generation, &page);
+            let name = format!("{generation}:page");
+            for round in 0..2 {
+                for port in 1..200 {
+                    fixture.routes.add(generation, &page);
+                    let from = format!("192.0.2.9:{port}");
+                    let found = fixture.find(&from, &check(1, name.as_bytes()));
+                    assert_eq!(found.is_some(), port <= MAX_ASKERS, "{port} {round}");
+                }
+            }
+        }
+        assert!(fixture.find(PAGE, &check(1, b"aaaa:page")).is_none(), "the old name is nobody's");
     }
 }

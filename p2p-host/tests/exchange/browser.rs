@@ -30,6 +30,11 @@ impl Browser {
         self.store(line, path, now, true);
     }
 
+    /// A response clears all of them.
+    pub(crate) fn clear(&mut self) {
+        self.cookies.clear();
+    }
+
     /// `Cookie` of a request.
     pub(crate) fn cookie(&mut self, path: &str, now: u64) -> String {
         self.list(path, now, true)

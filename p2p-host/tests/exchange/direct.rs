@@ -86,3 +86,23 @@ async fn the_host_answers_paths_of_ours() {
     world.fetch(Request::new("GET", "/_wingmen")).await;
     assert_eq!(world.recorder.count(), before + 1);
 }
+
+#[tokio::test]
+async fn a_page_can_see_that_its_visitor_is_another_one() {
+    let mut world = World::new().await;
+    let echo = Request::new("GET", "/_wingman/echo");
+    let tag = async |world: &mut World| {
+        let asked = world.by_relay(echo.clone(), None);
+        let answer = world.relay.ask(&asked).await.expect("a response");
+        answer.field("wingman-visitor-tag").map(str::to_owned)
+    };
+    let of_page = world.runner.visitor_tag(world.visitor);
+    assert_eq!(of_page.len(), 8);
+    assert!(!world.visitor.to_string().contains(&of_page), "the id is a secret");
+    assert_eq!(tag(&mut world).await.as_ref(), Some(&of_page));
+    world.visitor = wingman_wire::id::VisitorId::from_bits(7);
+    assert!(tag(&mut world).await.is_some_and(|other| other != of_page));
+    // A browser that has lost its cookie.
+    let nobody = world.relay.ask(&echo).await.expect("a response");
+    assert_eq!((nobody.status, nobody.field("wingman-visitor-tag")), (204, None));
+}

@@ -3,6 +3,7 @@
 mod broken;
 mod browser;
 mod cancel;
+mod clear;
 mod cookies;
 mod direct;
 mod http1;

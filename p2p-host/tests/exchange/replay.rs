@@ -4,14 +4,20 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use wingman_link::Exchange;
-use wingman_wire::{code::ResetCode, id::RequestId};
+use wingman_wire::{
+    code::ResetCode,
+    id::{RequestId, VisitorId},
+};
 
 use crate::origin::soon;
 use crate::world::*;
 
 /// A world where requests of all methods may go directly.
 async fn ready() -> World {
-    let mut world = World::new().await;
+    make_ready(World::new().await).await
+}
+
+async fn make_ready(mut world: World) -> World {
     world.navigate("/").await;
     world.relayed(Request::new("GET", "/x"), None).await;
     world.recorder.seen.lock().clear();
@@ -237,18 +243,104 @@ async fn a_request_of_relay_only_is_run_by_relay() {
 }
 
 #[tokio::test]
-async fn an_id_of_another_visitor_means_nothing() {
+async fn the_copy_of_a_request_of_relay_only_is_run_once_and_teaches() {
+    let mut world = World::new().await;
+    // From before the host was there: a document that does not show it may mean that it is gone by now.
+    world.browser.set("s=1; Path=/; HttpOnly", "/", 0);
+    world.native.set("s=1; Path=/; HttpOnly", "/", 0);
+    let mut world = make_ready(world).await;
+    let id = new_id();
+    let asked = world.directly(post(), id);
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
+    assert_eq!(world.recorder.count(), 0);
+    // Without an id a relayed request may be from before that document, and proves nothing.
+    world.relayed(Request::new("GET", "/y"), None).await;
+    let asked = world.directly(Request::new("GET", "/y"), new_id());
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
+    let before = world.recorder.count();
+    assert_eq!(world.copy(&post(), id).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), before + 1);
+    assert_eq!(world.fetch(post()).await.1, Went::Direct, "it has taught");
+    assert_eq!(world.recorder.last().field("cookie"), Some("s=1"));
+    // Another copy is none, nor is the request itself if it comes again.
+    let before = world.recorder.count();
+    assert_eq!(world.copy(&post(), id).await.expect("a response").status, 502);
+    let again = world.directly(post(), id);
+    assert_eq!(world.direct.ask(&again).await.err(), Some(ResetCode::Cancelled));
+    assert_eq!(world.recorder.count(), before);
+}
+
+/// A browser may become another visitor while a page is open: its cookies were cleared, or two first documents were
+/// loaded at once. The peer keeps the visitor that it had.
+#[tokio::test]
+async fn a_copy_of_another_visitor_is_the_same_request() {
+    for running in [false, true] {
+        let mut world = ready().await;
+        let (id, request) = (new_id(), post().with("x-set", "s=1; Path=/; HttpOnly"));
+        let ticket = if running {
+            let request = request.clone().with("x-late-gate", 1);
+            let direct = world.begin(&request, id).await;
+            let head = soon(receive_head(&direct)).await.expect("a head");
+            head.field("wingman-ticket").expect("a ticket").to_owned()
+        } else {
+            let asked = world.directly(request.clone(), id);
+            let response = world.direct.ask(&asked).await.expect("a response");
+            response.field("wingman-ticket").expect("a ticket").to_owned()
+        };
+        let was = std::mem::replace(&mut world.visitor, VisitorId::from_bits(7));
+        // The cookies wait for the visitor that was; so the worker asks again.
+        let fetch = Request::new("GET", &format!("/_wingman/cookies/{ticket}"));
+        assert_eq!(world.relayed(fetch.clone(), None).await.status, 404);
+        world.open_soon();
+        let copy = world.relayed(request, Some(id)).await;
+        assert_eq!((copy.status, copy.cookies().len()), (200, 1), "running: {running}");
+        assert_eq!(world.recorder.count(), 1, "executed once");
+        // They are in the jar of the visitor that is, and nowhere else.
+        world.navigate("/").await;
+        world.direct = world.another_direct().await;
+        assert_eq!(world.fetch(Request::new("GET", "/y")).await.1, Went::Direct);
+        assert_eq!(world.recorder.last().field("cookie"), Some("s=1"));
+        world.visitor = was;
+        assert_eq!(
+            world.relayed(fetch, None).await.status,
+            404,
+            "the ticket is of no use any more"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_copy_without_a_visitor_is_the_same_request() {
+    // As when the app wants no cookies with it: the edge's is one.
     let mut world = ready().await;
-    let (id, request) = (new_id(), post().with("x-set", "secret=1"));
-    let asked = world.directly(request.clone(), id);
-    world.direct.ask(&asked).await.expect("a response");
-    let stranger =
-        request.clone().with("wingman-request-id", id).with("wingman-visitor", "0".repeat(32));
-    world.relay.ask(&stranger).await.expect("a response");
-    assert_eq!(world.recorder.count(), 2, "run as its own");
-    let nobody = request.with("wingman-request-id", id);
-    world.relay.ask(&nobody).await.expect("a response");
-    assert_eq!(world.recorder.count(), 3);
+    for gate in [false, true] {
+        world.recorder.seen.lock().clear();
+        let id = new_id();
+        let request = post().with("wingman-request-id", id);
+        let request = if gate { request.with("x-gate", 1) } else { request };
+        let omit = request.clone().with("wingman-credentials", "omit");
+        let direct = world.direct.open(&omit);
+        send_content(&direct, &omit).await;
+        if gate {
+            soon(async {
+                while world.recorder.count() == 0 {
+                    sleep(Duration::from_millis(5)).await;
+                }
+            })
+            .await;
+            world.open_soon();
+        } else {
+            soon(receive(&direct)).await.expect("a response");
+        }
+        assert_eq!(world.relay.ask(&request).await.expect("a response").status, 200);
+        assert_eq!(world.recorder.count(), 1, "executed once");
+        // Nor after it.
+        let id = new_id();
+        world.relay.ask(&post().with("wingman-request-id", id)).await.expect("a response");
+        let late = world.directly(post(), id);
+        assert_eq!(world.direct.ask(&late).await.err(), Some(ResetCode::Cancelled));
+        assert_eq!(world.recorder.count(), 2, "executed once");
+    }
 }
 
 #[tokio::test]
@@ -263,6 +355,33 @@ async fn a_visitor_who_cancels_cancels_at_the_origin() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_was_abandoned_is_no_response() {
+    for late in [false, true] {
+        let mut world = ready().await;
+        let gate = if late { "x-late-gate" } else { "x-gate" };
+        for (request, status) in [(Request::new("GET", "/y"), 200), (post(), 502)] {
+            let (before, cut) = (world.recorder.count(), *world.recorder.cut.lock());
+            let (id, gated) = (new_id(), request.clone().with(gate, 1).with("x-size", 1_000));
+            let direct = world.begin(&gated, id).await;
+            direct.reset(ResetCode::Cancelled);
+            soon(async {
+                while *world.recorder.cut.lock() == cut {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            })
+            .await;
+            // The page wants it after all: it has only changed the path.
+            let copy = world.copy(&request, id).await.expect("a response");
+            assert_eq!(copy.status, status, "{request:?}");
+            let runs = world.recorder.count() - before;
+            assert_eq!(runs, if status == 200 { 2 } else { 1 }, "{request:?}");
+            let lost = (status == 502).then_some("replay-lost");
+            assert_eq!(copy.field("wingman-error"), lost);
+        }
+    }
 }
 
 #[tokio::test]
@@ -339,5 +458,33 @@ async fn uploads_together_have_a_budget() {
     open.clear();
     sleep(Duration::from_millis(300)).await;
     let asked = world.directly(request, new_id());
+    assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
+}
+
+#[tokio::test]
+async fn exchanges_that_outlive_their_carrier_are_limited() {
+    let mut world = make_ready(World::with(|runner| runner.with_resumables(3)).await).await;
+    let (request, mut begun) = (post().with("x-gate", 1), Vec::new());
+    // A page that comes and goes, and leaves work behind each time.
+    for _ in 0..3 {
+        let id = new_id();
+        world.begin(&request, id).await;
+        world.direct.cut();
+        world.direct = world.another_direct().await;
+        begun.push(id);
+    }
+    let id = new_id();
+    let asked = world.directly(post(), id);
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::Refused));
+    assert_eq!(world.recorder.count(), 3, "not executed");
+    assert_eq!(world.copy(&post(), id).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), 4, "executed once");
+    // What is there goes on, and makes room at its end.
+    world.open_soon();
+    for id in begun {
+        assert_eq!(world.copy(&request, id).await.expect("a response").status, 200);
+    }
+    assert_eq!(world.recorder.count(), 4);
+    let asked = world.directly(post(), new_id());
     assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
 }

@@ -41,7 +41,7 @@ impl Seen {
     }
 }
 
-/// An origin that does what the request says: `x-set` are cookies, `x-size` is how much content, `x-gate` waits
+/// An origin that does what the request says: `x-set` are cookies, `x-clear` is `Clear-Site-Data`, `x-size` is how much content, `x-gate` waits
 /// before the head and `x-late-gate` amid the content, `x-die` closes the connection.
 pub(crate) struct Recorder {
     pub(crate) origin: Origin,
@@ -110,6 +110,9 @@ async fn answer(stream: &mut TcpStream, request: &Seen, gate: &Semaphore) -> boo
     let mut head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n");
     for (_, line) in request.fields.iter().filter(|(name, _)| name == "x-set") {
         head.push_str(&format!("set-cookie: {line}\r\n"));
+    }
+    if let Some(kinds) = request.field("x-clear") {
+        head.push_str(&format!("clear-site-data: {kinds}\r\n"));
     }
     head.push_str("\r\n");
     let content = vec![b'x'; size];
@@ -320,6 +323,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|runner| runner).await
+    }
+
+    /// With a runner that differs.
+    pub(crate) async fn with(change: impl FnOnce(Runner) -> Runner) -> Self {
         let recorder = Recorder::new().await;
         let target = format!("localhost:{}", recorder.origin.address.port());
         let client =
@@ -328,7 +336,7 @@ impl World {
         let options = status::Options { style: Style::Json, qr: false, log_query: false, terminal };
         let reporter = Reporter::start(options).expect("a reporter");
         let service = Service::new(client, HostHeader::Origin);
-        let runner = Arc::new(Runner::new(service, target, reporter));
+        let runner = Arc::new(change(Runner::new(service, target, reporter)));
         runner.set_public_url(&format!("https://{SESSION}"));
         let visitor = VisitorId::from_bits(rand::random());
         let relay = Carrier::new(&runner, Via::Link).await;

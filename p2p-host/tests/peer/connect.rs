@@ -8,6 +8,7 @@ use wingman_host::peer::Certificate;
 use wingman_wire::{
     VERSION,
     direct::{HostToPage, PageToHost},
+    id::VisitorId,
     signal::Reason,
 };
 
@@ -26,6 +27,21 @@ async fn a_page_says_hello_and_its_requests_are_answered_on_every_lane() {
         assert_eq!(page.get(lane, "/hello").await, hello(), "lane {lane}");
     }
     assert_eq!(page.get(1, "/nothing").await.map(|answer| answer.status), Ok(404));
+}
+
+#[tokio::test]
+async fn the_hello_tells_visitors_apart() {
+    let stage = Stage::new().await;
+    let mut tags = Vec::new();
+    for visitor in [1, 1, 2] {
+        let page = stage.page_of(VisitorId::from_bits(visitor)).await;
+        match page.greeted().await {
+            Some(HostToPage::Hello { visitor: Some(tag), .. }) => tags.push(tag),
+            other => panic!("no hello with a visitor but {other:?}"),
+        }
+    }
+    assert_eq!(tags[0], tags[1]);
+    assert_ne!(tags[0], tags[2]);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Pages that mean ill hurt only themselves: beside each of them another page of the same host is served.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
-use tokio::time::timeout;
+use rtc::peer_connection::configuration::RTCOfferOptions;
+use tokio::{net::UdpSocket, time::timeout};
 use wingman_mux::Incoming;
 use wingman_wire::{
     VERSION,
@@ -202,4 +203,68 @@ async fn signaling_that_makes_no_sense_is_survived() {
     let mut unknown = BytesMut::new();
     unknown.put_u8(1);
     assert_eq!(stage.peers.len(), 1);
+}
+
+/// Sockets of people who have nothing to do with it.
+struct Strangers(Vec<UdpSocket>);
+
+impl Strangers {
+    async fn new() -> Self {
+        let mut sockets = Vec::new();
+        for _ in 0..60 {
+            sockets.push(UdpSocket::bind("127.0.0.1:0").await.expect("a socket"));
+        }
+        Self(sockets)
+    }
+
+    fn candidates(&self) -> Vec<String> {
+        let ports = self.0.iter().map(|socket| socket.local_addr().expect("an address").port());
+        ports.map(|port| format!("candidate:1 1 udp 1 127.0.0.1 {port} typ host")).collect()
+    }
+
+    /// Waits until as many are hit as may be, and a while longer.
+    async fn are_few(&self) {
+        let mut hit = vec![false; self.0.len()];
+        let mut buffer = [0; 2_048];
+        let mut until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            for (socket, hit) in self.0.iter().zip(&mut hit) {
+                let got = socket.try_recv(&mut buffer).is_ok();
+                if got && !std::mem::replace(hit, true) {
+                    // All pairs are checked each 20 ms.
+                    until = Instant::now() + Duration::from_millis(500);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(hit.iter().filter(|hit| **hit).count(), 16);
+    }
+}
+
+#[tokio::test]
+async fn the_host_checks_few_addresses_whoever_the_page_names() {
+    let stage = Stage::new().await;
+    let bad = stage.page().await;
+    // It names the half of them in its offer, the others later; it begins anew when it was not enough.
+    for restart in [false, true] {
+        let strangers = Strangers::new().await;
+        let candidates = strangers.candidates();
+        let (offered, later) = candidates.split_at(30);
+        let options = RTCOfferOptions { ice_restart: restart };
+        let offer = bad.connection.create_offer(Some(options)).await.expect("an offer");
+        let own = offer.sdp.lines().filter(|line| !line.starts_with("a=candidate:"));
+        let named = offered.iter().map(|candidate| format!("a={candidate}"));
+        let sdp = own.map(str::to_owned).chain(named).collect::<Vec<_>>().join("\r\n") + "\r\n";
+        bad.connection.set_local_description(offer).await.expect("set");
+        bad.signal(Body::Offer(Description { sdp }));
+        for candidate in later {
+            let (candidate, sdp_m_line_index) = (candidate.clone(), Some(0));
+            bad.signal(Body::IceCandidate(Candidate {
+                candidate,
+                sdp_mid: None,
+                sdp_m_line_index,
+            }));
+        }
+        strangers.are_few().await;
+    }
 }

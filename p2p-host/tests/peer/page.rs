@@ -147,12 +147,17 @@ impl Page {
 
     /// Until the host has said hello; the page has not. Gives the host's limit of exchanges.
     pub(crate) async fn open_channels(&self) -> u32 {
-        self.offer(false).await;
-        timeout(DEADLINE, self.opened.notified()).await.expect("channels in time");
-        match self.hear().await {
-            Some(HostToPage::Hello { version: VERSION, max_exchanges }) => max_exchanges,
+        match self.greeted().await {
+            Some(HostToPage::Hello { version: VERSION, max_exchanges, .. }) => max_exchanges,
             other => panic!("no hello but {other:?}"),
         }
+    }
+
+    /// The first word of the host.
+    pub(crate) async fn greeted(&self) -> Option<HostToPage> {
+        self.offer(false).await;
+        timeout(DEADLINE, self.opened.notified()).await.expect("channels in time");
+        self.hear().await
     }
 
     /// Until the direct path is up.

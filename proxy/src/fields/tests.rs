@@ -173,9 +173,11 @@ fn responses_lose_connection_fields() {
         ("wingman-error", "host-away"),
         ("content-length", "5"),
         ("content-length", "5"),
+        ("wingman-ticket", "1"),
+        ("wingman-visitor-tag", "0a1b2c3d"),
     ];
     let kept = response(200, false, &lines).unwrap();
-    assert_eq!(kept, [lines[0], lines[1], lines[2], lines[9]]);
+    assert_eq!(kept, [lines[0], lines[1], lines[2], lines[9], lines[12]]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 /** What page and host agree on beyond frames: channels, the hello, field lines of ours. */
 
-import { type Decoded, object, tagged, uint } from "./json.ts";
+import { type Decoded, object, optional, string, tagged, uint } from "./json.ts";
 import { reason } from "./signal.ts";
 
 /** Protocol version. */
@@ -23,7 +23,7 @@ export type PageToHost = Decoded<typeof pageToHost>;
 
 /** What the host says on the control channel. */
 export const hostToPage = (value: unknown) =>
-  tagged("type", { hello: object({ version: uint(16), maxExchanges: uint(32) }), bye: object({ reason }) })(value);
+  tagged("type", { hello: object({ version: uint(16), maxExchanges: uint(32), visitor: optional(string()) }), bye: object({ reason }) })(value);
 
 /** What the host says on the control channel. */
 export type HostToPage = Decoded<typeof hostToPage>;
@@ -36,6 +36,7 @@ export const field = {
   documentPath: "wingman-document-path",
   credentials: "wingman-credentials",
   ticket: "wingman-ticket",
+  visitorTag: "wingman-visitor-tag",
 } as const;
 
 /** The path prefix on every session host that never reaches the origin. */

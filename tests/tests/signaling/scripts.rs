@@ -96,12 +96,14 @@ async fn echo_and_tickets_are_the_hosts() {
         let asks = ask(&edge, "demo", &start, "");
         let answers = async {
             let stream = host.request().await;
-            let fields = [("set-cookie", "sid=1; Path=/; HttpOnly")];
+            let fields =
+                [("set-cookie", "sid=1; Path=/; HttpOnly"), ("wingman-visitor-tag", "0a1b2c3d")];
             host.send([head_frame(stream, Flags::END, head(204, &fields))]).await;
         };
         let (answer, ()) = tokio::join!(asks, answers);
         assert_eq!(answer.status(), 204, "{path}");
         assert_eq!(answer.head.get("set-cookie"), Some("sid=1; Path=/; HttpOnly"));
+        assert_eq!(answer.head.get("wingman-visitor-tag"), Some("0a1b2c3d"));
     }
     for path in [
         "/_wingman/",

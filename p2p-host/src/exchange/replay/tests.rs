@@ -69,7 +69,7 @@ async fn responses_to_safe_requests_are_kept_for_a_moment() {
     recording.set_head(StatusCode::OK, http::HeaderMap::new());
     recording.push(&bytes::Bytes::from_static(b"kept"));
     running.keep(recording, true);
-    tokio::time::advance(Duration::from_secs(4)).await;
+    tokio::time::advance(Duration::from_secs(9)).await;
     assert!(matches!(table.begin(&facts(Via::Link, 1), true), Begin::Answer(_)));
     tokio::time::advance(Duration::from_secs(1)).await;
     run(table.begin(&facts(Via::Link, 1), true));
@@ -102,7 +102,7 @@ fn each_state_has_its_answer() {
     run(table.begin(&facts(Via::Link, 2), true));
 
     // Sent to the relay, or stopped before it was executed: as if it had never come.
-    run(table.begin(&facts(PEER, 3), false)).forget();
+    drop(run(table.begin(&facts(PEER, 3), false)));
     drop(run(table.begin(&facts(PEER, 3), false)));
     run(table.begin(&facts(Via::Link, 3), false));
 
@@ -115,11 +115,65 @@ fn each_state_has_its_answer() {
 }
 
 #[test]
-fn visitors_do_not_share_ids() {
+fn an_id_is_the_same_whoever_brings_it() {
+    for visitor in [Some(VisitorId::from_bits(2)), None] {
+        let by_other = |id| {
+            let mut facts = facts(Via::Link, id);
+            facts.visitor = visitor;
+            facts
+        };
+        // The copy is the other's.
+        let table = table();
+        let mut first = run(table.begin(&facts(PEER, 1), false));
+        let copy = run(table.begin(&by_other(1), false));
+        assert!(is_superseded(&mut first), "the copy runs instead");
+        drop((first, copy));
+        assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Lost));
+        let mut first = run(table.begin(&facts(PEER, 2), false));
+        let (sender, _copies) = mpsc::channel(1);
+        assert!(first.execute(sender));
+        assert!(matches!(table.begin(&by_other(2), false), Begin::Join(_)));
+        first.keep(Recording::new(table.kept.clone()), false);
+        assert!(matches!(table.begin(&by_other(2), false), Begin::Answer(_)));
+        // The other was first.
+        drop(run(table.begin(&by_other(3), false)));
+        assert!(matches!(table.begin(&facts(PEER, 3), false), Begin::Late));
+    }
+}
+
+#[test]
+fn a_copy_that_runs_stays_known_when_the_original_gives_up() {
     let table = table();
-    let _one = run(table.begin(&facts(PEER, 1), false));
-    let other = Facts::for_test(Via::Link, VisitorId::from_bits(2), RequestId::from_bits(1));
-    run(table.begin(&other, false));
+    let mut first = run(table.begin(&facts(PEER, 1), false));
+    let _copy = run(table.begin(&facts(Via::Link, 1), false));
+    // It was sent to the relay before it saw that.
+    assert!(is_superseded(&mut first));
+    drop(first);
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Lost));
+    assert!(matches!(table.begin(&facts(PEER, 1), false), Begin::Late));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_forgotten_leaves_no_trace() {
+    let table = table();
+    // As of requests that are sent to the relay, by somebody in a hurry.
+    for id in 0..20 * MAX_IDS as u128 {
+        drop(run(table.begin(&facts(PEER, id), false)));
+    }
+    {
+        let table = table.table.lock();
+        let brought = table.visitors.get(&Some(VISITOR)).expect("the visitor");
+        assert_eq!((table.ids.len(), brought.count), (0, 0));
+        assert!(brought.order.len() <= 2 * MAX_IDS + 1, "{}", brought.order.len());
+    }
+    // An id that comes again is as young as it is.
+    drop(run(table.begin(&facts(PEER, 1), false)));
+    tokio::time::advance(Duration::from_secs(30)).await;
+    drop(run(table.begin(&facts(Via::Link, 1), false)));
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Lost));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    run(table.begin(&facts(Via::Link, 1), false));
 }
 
 #[test]
@@ -138,9 +192,41 @@ fn it_is_bounded() {
     // What is over makes room.
     running.clear();
     run(table.begin(&facts(PEER, u128::MAX), true));
-    let ids = table.visitors.lock();
-    let ids = ids.get(&VISITOR).expect("the visitor");
-    assert!(ids.states.len() <= MAX_IDS && ids.order.len() <= MAX_IDS, "{}", ids.order.len());
+    let table = table.table.lock();
+    let brought = table.visitors.get(&Some(VISITOR)).expect("the visitor");
+    assert!(brought.count <= MAX_IDS && brought.order.len() <= MAX_IDS, "{brought:?}");
+    assert_eq!(table.ids.len(), brought.count);
+}
+
+#[tokio::test(start_paused = true)]
+async fn made_up_visitors_do_not_displace_direct_requests() {
+    let table = table();
+    let of = |via, visitor: u128, id| {
+        Facts::for_test(via, VisitorId::from_bits(visitor), RequestId::from_bits(id))
+    };
+    let mut running = run(table.begin(&facts(PEER, 1), false));
+    assert!(running.execute(mpsc::channel(1).0));
+    drop(running);
+    for visitor in 0..3 * MAX_VISITORS as u128 {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        drop(run(table.begin(&of(Via::Link, 1_000 + visitor, 1_000 + visitor), false)));
+    }
+    assert_eq!(table.table.lock().visitors.len(), MAX_VISITORS);
+    assert_eq!(table.table.lock().ids.len(), MAX_VISITORS);
+    // What came directly is known, and so is the newest of the others.
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Lost));
+    let newest = 1_000 + 3 * MAX_VISITORS as u128 - 1;
+    assert!(matches!(table.begin(&of(PEER, newest, newest), false), Begin::Late));
+    // Newcomers come in, directly as well, until there are too many of them.
+    let mut all = Vec::new();
+    for visitor in 1..MAX_VISITORS as u128 {
+        all.push(run(table.begin(&of(PEER, 100_000 + visitor, 100_000 + visitor), false)));
+    }
+    assert!(matches!(table.begin(&of(PEER, 7, 7), false), Begin::Refused));
+    let _unremembered = run(table.begin(&of(Via::Link, 7, 7), false));
+    assert_eq!(table.table.lock().visitors.len(), MAX_VISITORS);
+    all.pop();
+    run(table.begin(&of(PEER, 7, 7), false));
 }
 
 #[test]
