@@ -167,6 +167,7 @@ const fn is_final(failure: &Failure) -> bool {
         Failure::EdgeUnreachable { .. }
             | Failure::EdgeTls { .. }
             | Failure::NotAnEdge { .. }
+            | Failure::NoWebSocket { .. }
             | Failure::SessionLimit
     )
 }
