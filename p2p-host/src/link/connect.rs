@@ -1,12 +1,12 @@
 //! Dialling the edge.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
     tungstenite::{Error, client::IntoClientRequest, error::ProtocolError},
 };
 use wingman_link::websocket_config;
@@ -15,6 +15,7 @@ use wingman_wire::{SUBPROTOCOL, VERSION};
 use super::STEP_DEADLINE;
 use crate::{
     config::Token,
+    dial::{race, resolve},
     status::{Cause, Failure},
 };
 
@@ -96,9 +97,11 @@ pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
         fields.insert(header::AUTHORIZATION, bearer);
     }
     let connector = Connector::Rustls(edge.trust.config.clone());
-    let dial =
-        connect_async_tls_with_config(request, Some(websocket_config()), true, Some(connector));
-    match timeout(STEP_DEADLINE, dial).await {
+    let shake_hands = async {
+        let tcp = dial(request.uri()).await?;
+        client_async_tls_with_config(request, tcp, Some(websocket_config()), Some(connector)).await
+    };
+    match timeout(STEP_DEADLINE, shake_hands).await {
         Err(_) => Err(Failure::EdgeUnreachable {
             edge: edge.url.clone(),
             cause: std::io::Error::new(
@@ -122,6 +125,19 @@ pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
         }
     }
 }
+
+/// Not by tungstenite, which tries the addresses of a name one after the other: with one family of two broken,
+/// as IPv6 often is in hotels, it would not come to the other one in time.
+async fn dial(link: &Uri) -> Result<TcpStream, Error> {
+    let host = link.host().unwrap_or_default();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = link.port_u16().unwrap_or(if link.scheme_str() == Some("ws") { 80 } else { 443 });
+    let addresses = resolve(host, port).await?;
+    Ok(race(&addresses, STAGGER).await?.1)
+}
+
+/// How long one address may be silent before the next is tried beside it (RFC 8305 §5).
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// Keeps the kernel from taking megabytes of bulk ahead of a small exchange: what is not sent yet waits in
 /// the mux, where ready streams take turns.
