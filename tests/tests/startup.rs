@@ -205,9 +205,10 @@ async fn a_proxy_on_the_way_drops_the_handshake() {
             }
         };
         let target = origin.target();
+        let arguments = [&*target, "--edge", &url];
         tokio::select! {
             () = proxy => panic!("the proxy ended"),
-            () = fails(&[&target, "--edge", &url], &[], &expected) => {}
+            () = fails(&arguments, &[], &expected) => {}
         }
     }
 }
