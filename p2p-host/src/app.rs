@@ -58,9 +58,7 @@ async fn share(
     };
     let client = client(loaded)?;
     let target = client.target().origin().to_owned();
-    if client.probe().await.is_err() {
-        return Err(Failure::NoOrigin { target: client.target().authority().to_owned() });
-    }
+    client.probe().await?;
     let identity = identity(loaded, environment, &target)?;
     let service = Service::new(client, config.host_header.clone());
     let runner = Arc::new(Runner::new(service, target.clone(), reporter.clone()));
@@ -172,10 +170,8 @@ where
         head_deadline: Some(config.origin.head_timeout),
         ..Options::default()
     };
-    Client::new(loaded.target.clone(), options).map_err(|error| Failure::Other {
-        doing: "Setting up TLS towards the origin".into(),
-        cause: error.into(),
-    })
+    Client::new(loaded.target.clone(), options)
+        .map_err(|error| Failure::of_tls_setup(&loaded.target, error))
 }
 
 /// The URL survives a restart if there is a place to keep the key; without a home it lives as long as

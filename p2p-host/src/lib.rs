@@ -12,6 +12,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod cookies;
+mod dial;
 pub mod exchange;
 pub mod link;
 pub mod origin;

@@ -167,6 +167,7 @@ const fn is_final(failure: &Failure) -> bool {
         Failure::EdgeUnreachable { .. }
             | Failure::EdgeTls { .. }
             | Failure::NotAnEdge { .. }
+            | Failure::NoWebSocket { .. }
             | Failure::SessionLimit
     )
 }
@@ -178,13 +179,14 @@ fn is_nearby(failure: &Failure) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**cause);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return !matches!(
+            // No others: a name that cannot be looked up has no kind of its own, nor has what comes next year.
+            return matches!(
                 error.kind(),
-                ErrorKind::NetworkUnreachable
-                    | ErrorKind::HostUnreachable
-                    | ErrorKind::NetworkDown
-                    | ErrorKind::AddrNotAvailable
-                    | ErrorKind::TimedOut
+                ErrorKind::ConnectionRefused
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::UnexpectedEof
             );
         }
         cause = error.source();
@@ -205,3 +207,28 @@ fn describe(failure: &Failure) -> String {
 
 /// How long the edge may take for each step of a new link.
 const STEP_DEADLINE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn only_a_machine_that_answers_is_nearby() {
+        let unreachable = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            is_nearby(&Failure::EdgeUnreachable { edge: "https://e".into(), cause })
+        };
+        let wrapped = |kind: io::ErrorKind| {
+            // As what TLS or the WebSocket says.
+            unreachable(tokio_tungstenite::tungstenite::Error::Io(kind.into()).into())
+        };
+        assert!(wrapped(io::ErrorKind::ConnectionRefused));
+        assert!(wrapped(io::ErrorKind::UnexpectedEof), "it hung up");
+        assert!(unreachable("it answers 503 for now".into()));
+        assert!(!wrapped(io::ErrorKind::NetworkUnreachable));
+        assert!(!wrapped(io::ErrorKind::TimedOut));
+        assert!(!unreachable(io::Error::other("failed to lookup address information").into()));
+        assert!(!is_nearby(&Failure::SessionLimit));
+    }
+}

@@ -1,6 +1,8 @@
 //! Starts that fail: both programs say what is wrong and what to do, to a person and to a script, and
 //! end with the exit code that `--help` documents.
 
+#[path = "startup/origin.rs"]
+mod origin;
 #[path = "bad_input/token_edge.rs"]
 mod token_edge;
 
@@ -9,7 +11,7 @@ use std::{future::Future, time::Duration};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use wingman_tests::{Edge, HostOptions, Origin, Program, Wire, free_port, until};
+use wingman_tests::{Edge, EdgeOptions, HostOptions, Origin, Program, Wire, free_port, until};
 
 use token_edge::{TokenEdge, new_token};
 
@@ -149,6 +151,80 @@ async fn what_answers_is_no_edge() {
         let url = format!("http://localhost:{port}");
         fails(&[&origin.target(), "--edge", &url], &[], &expected).await;
     }
+}
+
+#[tokio::test]
+async fn the_edge_and_the_host_do_not_agree_on_tls() {
+    let origin = Origin::saying("x").await;
+    let secure = EdgeOptions::default().tls().start().await;
+    let plain = format!("https://localhost:{}", secure.port());
+    let edge_tls = |says, hints| Expected { exit: 4, code: "edge-tls", says, hints };
+    let strange = edge_tls(&["No secure connection", "UnknownIssuer"], "--ca-file");
+    fails(&[&origin.target(), "--edge", &secure.url()], &[], &strange).await;
+    let no_tls = edge_tls(&["No secure connection"], "with http://");
+    fails(&[&origin.target(), "--edge", &plain], &[], &no_tls).await;
+    // As a container without ca-certificates.
+    let bare = [("SSL_CERT_FILE", "/nonexistent/roots.pem")];
+    let no_roots = edge_tls(&["this machine has no root certificates"], "root certificates");
+    fails(&[&origin.target(), "--edge", &secure.url()], &bare, &no_roots).await;
+}
+
+/// Proxies in front of an edge that do not know WebSockets drop the handshake's fields, all or some. A real
+/// edge answers what is left of it.
+#[tokio::test]
+async fn a_proxy_on_the_way_drops_the_handshake() {
+    let origin = Origin::saying("x").await;
+    let edge = Edge::start().await;
+    let expected = Expected {
+        exit: 4,
+        code: "no-websocket",
+        says: &["WebSockets do not reach the edge"],
+        hints: "must pass Upgrade",
+    };
+    for dropped in [&["upgrade", "connection"][..], &["sec-websocket-protocol"]] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://localhost:{}", listener.local_addr().expect("is bound").port());
+        let proxy = async {
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut host = Wire::new(stream);
+                let Ok(Some(head)) = host.head().await else { continue };
+                let mut passed = format!("{}\r\n", head.start);
+                for (name, value) in &head.fields {
+                    if !dropped.contains(&&*name.to_lowercase()) {
+                        passed.push_str(&format!("{name}: {value}\r\n"));
+                    }
+                }
+                let mut visitor = edge.visit().await;
+                visitor.send(passed + "\r\n").await;
+                let answer = visitor.head().await.expect("whole").expect("an answer");
+                let mut passed = format!("{}\r\n", answer.start);
+                for (name, value) in &answer.fields {
+                    passed.push_str(&format!("{name}: {value}\r\n"));
+                }
+                let _ = host.try_send(passed + "\r\n").await;
+            }
+        };
+        let target = origin.target();
+        let arguments = [&*target, "--edge", &url];
+        tokio::select! {
+            () = proxy => panic!("the proxy ended"),
+            () = fails(&arguments, &[], &expected) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_edge_that_hangs_up() {
+    let origin = Origin::saying("x").await;
+    let (port, _task) = answering("").await;
+    let expected = Expected {
+        exit: 4,
+        code: "edge-unreachable",
+        says: &["cannot be reached", "closes the connection without an answer"],
+        hints: "--edge",
+    };
+    let url = format!("http://localhost:{port}");
+    fails(&[&origin.target(), "--edge", &url], &[], &expected).await;
 }
 
 #[tokio::test]

@@ -162,6 +162,30 @@ async fn an_origin_that_vanishes_closes_abnormally() {
 }
 
 #[tokio::test]
+async fn the_log_knows_who_broke_off() {
+    let outcome = async |share: &mut Share| {
+        share.host.event("exchange", 0, Duration::from_secs(5)).await["outcome"].clone()
+    };
+    let (mut share, mut visitor, mut origin) = open().await;
+    soon(origin.close(None)).await.expect("is open");
+    assert_eq!(receive(&mut visitor).await, Message::Close(None));
+    // The origin does not wait for the answer, as Node's `terminate` does not.
+    drop(origin);
+    assert!(soon(visitor.next()).await.is_none_or(|end| end.is_err()));
+    assert_eq!(outcome(&mut share).await, "finished");
+
+    let (mut share, mut visitor, origin) = open().await;
+    soon(visitor.close(None)).await.expect("is open");
+    drop((visitor, origin));
+    assert_eq!(outcome(&mut share).await, "finished");
+
+    let (mut share, visitor, _origin) = open().await;
+    visitor.get_ref().set_zero_linger().expect("is open");
+    drop(visitor);
+    assert_eq!(outcome(&mut share).await["reset"]["by"], "visitor");
+}
+
+#[tokio::test]
 async fn subprotocols_are_negotiated_by_the_ends() {
     let (share, mut handed) = Share::handing_over().await;
     let fields = [("sec-websocket-protocol", "vite-hmr, graphql-ws")];

@@ -10,6 +10,11 @@ use wingman_wire::head::MAX_HEAD;
 /// one round trip, while a reader that stalls never makes the receiver hold more than this.
 pub const INITIAL_CREDIT: u32 = 256 * 1024;
 
+/// Interim heads of a stream that may wait unread; more is a peer that floods. Part of the protocol.
+///
+/// A sender never learns what was read, so it sends no more than these on one stream.
+pub const MAX_UNREAD_INTERIM: usize = 8;
+
 /// Which end of the carrier this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -20,7 +25,7 @@ pub enum Role {
 }
 
 /// Limits. What a hostile peer can make this end hold is bounded by
-/// `max_streams × (INITIAL_CREDIT + max_head + 8 × 16 KiB) + growth_budget` bytes, up to four times that where
+/// `max_streams × (INITIAL_CREDIT + max_head + MAX_UNREAD_INTERIM × 16 KiB) + growth_budget` bytes, up to four times that where
 /// it cuts its messages so that a kept frame keeps a whole message; what its own users can make it queue by
 /// `send_bound + max_streams × 16 KiB`.
 #[derive(Clone, Copy, Debug)]

@@ -21,7 +21,7 @@ mod receive;
 mod schedule;
 mod send;
 
-pub use config::{Config, HeartbeatConfig, INITIAL_CREDIT, Role};
+pub use config::{Config, HeartbeatConfig, INITIAL_CREDIT, MAX_UNREAD_INTERIM, Role};
 pub use error::{CarrierError, OpenError, Violation};
 pub use mux::{Event, Mux};
 pub use receive::Incoming;

@@ -12,12 +12,9 @@ use wingman_wire::{
 };
 
 use crate::{
-    config::{Config, INITIAL_CREDIT},
+    config::{Config, INITIAL_CREDIT, MAX_UNREAD_INTERIM},
     error::Violation,
 };
-
-/// Interim heads that may wait unread; more is a peer that floods.
-const MAX_UNREAD_INTERIM: usize = 8;
 
 /// The least window of a stream that has the carrier to itself: room enough that neither end waits for the
 /// other's turn on the processor. Nobody is there who would have to wait behind it.

@@ -5,7 +5,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -112,23 +112,32 @@ pub(super) async fn upgraded(
     };
     let (mut from_origin, mut to_origin) = tokio::io::split(TokioIo::new(origin));
     let bytes_in = progress.bytes_in.clone();
+    // Once the origin has said all it had to say, an end of the other direction is no failure, however it
+    // comes: the visitor's side lets go of a connection that is over, and the origin may take no more.
+    let said_all = AtomicBool::new(false);
     let up = async {
-        loop {
+        let ended = loop {
             match exchange.read().await {
                 Some(Incoming::Data(bytes)) => {
                     bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                    to_origin.write_all(&bytes).await.map_err(|error| reset(error.to_string()))?;
-                    to_origin.flush().await.map_err(|error| reset(error.to_string()))?;
+                    let written = async {
+                        to_origin.write_all(&bytes).await?;
+                        to_origin.flush().await
+                    };
+                    if let Err(error) = written.await {
+                        break Err(reset(error.to_string()));
+                    }
                 }
                 Some(Incoming::Finish { .. }) => {
                     // The origin may have closed first.
                     let _ = to_origin.shutdown().await;
                     return Ok(());
                 }
-                Some(Incoming::Reset(code)) => return Err(Failed::ByPeer(Some(code))),
+                Some(Incoming::Reset(code)) => break Err(Failed::ByPeer(Some(code))),
                 Some(Incoming::Head { .. }) | None => return Err(Failed::ByPeer(None)),
             }
-        }
+        };
+        if said_all.load(Ordering::Relaxed) { Ok(()) } else { ended }
     };
     let bytes_out = &mut progress.bytes_out;
     let down = async {
@@ -140,6 +149,7 @@ pub(super) async fn upgraded(
                 .await
                 .map_err(|error| reset(error.to_string()))?;
             if length == 0 {
+                said_all.store(true, Ordering::Relaxed);
                 return exchange.finish(Bytes::new()).map_err(Failed::send);
             }
             *bytes_out += length as u64;

@@ -63,6 +63,11 @@ impl Failed {
         match self {
             Self::Elsewhere(_) => None,
             Self::Ours { blame, reason, .. } => Some(Outcome::Reset { by: blame, reason }),
+            // Also a response head: whose it is does not show, but who says so does.
+            Self::ByPeer(Some(ResetCode::TooLarge)) => Some(Outcome::Reset {
+                by: Blame::Edge,
+                reason: "larger than the edge allows".to_owned(),
+            }),
             Self::ByPeer(Some(code)) => {
                 Some(Outcome::Reset { by: Blame::Visitor, reason: describe(code).to_owned() })
             }
@@ -79,7 +84,6 @@ impl Failed {
 const fn describe(code: ResetCode) -> &'static str {
     match code {
         ResetCode::RequestAborted => "visitor stopped sending",
-        ResetCode::TooLarge => "content too large",
         _ => "visitor went away",
     }
 }
@@ -135,5 +139,28 @@ impl Progress {
             outcome,
             upgraded: self.upgraded,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_broke_off_is_told() {
+        let by = |code, path| match Failed::ByPeer(code).outcome(path) {
+            Some(Outcome::Reset { by, reason }) => (by, reason),
+            other => panic!("{other:?}"),
+        };
+        let edge = |reason: &str| (Blame::Edge, reason.to_owned());
+        let visitor = |reason: &str| (Blame::Visitor, reason.to_owned());
+        let limit = by(Some(ResetCode::TooLarge), Path::Relay);
+        assert_eq!(limit, edge("larger than the edge allows"));
+        assert_eq!(by(None, Path::Relay), edge("link lost"));
+        assert_eq!(by(None, Path::Direct), visitor("direct path lost"));
+        let left = by(Some(ResetCode::Cancelled), Path::Relay);
+        assert_eq!(left, visitor("visitor went away"));
+        let stopped = by(Some(ResetCode::RequestAborted), Path::Relay);
+        assert_eq!(stopped, visitor("visitor stopped sending"));
     }
 }

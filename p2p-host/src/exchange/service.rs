@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
+use wingman_mux::MAX_UNREAD_INTERIM;
 
 use super::error::ExchangeError;
 use super::hop;
@@ -106,8 +107,9 @@ impl<B> fmt::Debug for Service<B> {
 /// Called for every interim response (1xx but 101) of the origin, in order, before the response
 /// head. A request extension.
 ///
-/// It runs inside the origin's connection: it must not block. It is called a bounded number of
-/// times per exchange. Only HTTP/1.1 origins have interim responses here; hyper drops HTTP/2's.
+/// It runs inside the origin's connection: it must not block. It is called at most
+/// [`MAX_UNREAD_INTERIM`] times per exchange, for nobody knows what the carrier's other end has read,
+/// and one head too many would close the whole carrier. Only HTTP/1.1 origins have interim responses here; hyper drops HTTP/2's.
 #[derive(Clone)]
 pub struct OnInformational(Callback);
 
@@ -120,9 +122,9 @@ impl OnInformational {
     }
 
     fn hook<B>(self, request: &mut Request<B>) {
-        let seen = AtomicU32::new(0);
+        let seen = AtomicUsize::new(0);
         hyper::ext::on_informational(request, move |response| {
-            if seen.fetch_add(1, Ordering::Relaxed) < MAX_INFORMATIONAL {
+            if seen.fetch_add(1, Ordering::Relaxed) < MAX_UNREAD_INTERIM {
                 (self.0)(response.status(), response.headers());
             }
         });
@@ -134,6 +136,3 @@ impl fmt::Debug for OnInformational {
         f.write_str("OnInformational")
     }
 }
-
-/// Interim responses passed on per exchange; an origin can send them without end.
-const MAX_INFORMATIONAL: u32 = 32;

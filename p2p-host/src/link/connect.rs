@@ -1,13 +1,13 @@
 //! Dialling the edge.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, Uri, header};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-    tungstenite::{Error, client::IntoClientRequest},
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    tungstenite::{Error, client::IntoClientRequest, error::ProtocolError},
 };
 use wingman_link::websocket_config;
 use wingman_wire::{SUBPROTOCOL, VERSION};
@@ -15,6 +15,7 @@ use wingman_wire::{SUBPROTOCOL, VERSION};
 use super::STEP_DEADLINE;
 use crate::{
     config::Token,
+    dial::{race, resolve},
     status::{Cause, Failure},
 };
 
@@ -32,7 +33,11 @@ pub struct EdgeAddress {
 
 /// Which certificates of an edge are accepted.
 #[derive(Clone)]
-pub struct Trust(Arc<ClientConfig>);
+pub struct Trust {
+    config: Arc<ClientConfig>,
+    /// There is none to trust; told when that matters.
+    is_empty: bool,
+}
 
 impl Trust {
     /// The system's roots, and those of a PEM file.
@@ -61,6 +66,7 @@ impl Trust {
                 return Err(failed("no certificate in it".into()));
             }
         }
+        let is_empty = roots.is_empty();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -70,7 +76,7 @@ impl Trust {
             })?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), is_empty })
     }
 }
 
@@ -90,10 +96,12 @@ pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
         bearer.set_sensitive(true);
         fields.insert(header::AUTHORIZATION, bearer);
     }
-    let connector = Connector::Rustls(edge.trust.0.clone());
-    let dial =
-        connect_async_tls_with_config(request, Some(websocket_config()), true, Some(connector));
-    match timeout(STEP_DEADLINE, dial).await {
+    let connector = Connector::Rustls(edge.trust.config.clone());
+    let shake_hands = async {
+        let tcp = dial(request.uri()).await?;
+        client_async_tls_with_config(request, tcp, Some(websocket_config()), Some(connector)).await
+    };
+    match timeout(STEP_DEADLINE, shake_hands).await {
         Err(_) => Err(Failure::EdgeUnreachable {
             edge: edge.url.clone(),
             cause: std::io::Error::new(
@@ -111,12 +119,25 @@ pub(super) async fn connect(edge: &EdgeAddress) -> Result<Socket, Failure> {
             } else {
                 Err(Failure::NotAnEdge {
                     edge: edge.url.clone(),
-                    status: response.status().as_u16(),
+                    status: Some(response.status().as_u16()),
                 })
             }
         }
     }
 }
+
+/// Not by tungstenite, which tries the addresses of a name one after the other: with one family of two broken,
+/// as IPv6 often is in hotels, it would not come to the other one in time.
+async fn dial(link: &Uri) -> Result<TcpStream, Error> {
+    let host = link.host().unwrap_or_default();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = link.port_u16().unwrap_or(if link.scheme_str() == Some("ws") { 80 } else { 443 });
+    let addresses = resolve(host, port).await?;
+    Ok(race(&addresses, STAGGER).await?.1)
+}
+
+/// How long one address may be silent before the next is tried beside it (RFC 8305 §5).
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// Keeps the kernel from taking megabytes of bulk ahead of a small exchange: what is not sent yet waits in
 /// the mux, where ready streams take turns.
@@ -148,34 +169,59 @@ fn failure(edge: &EdgeAddress, error: Error) -> Failure {
                     Failure::TokenMissing { edge: url() }
                 }
                 (StatusCode::UNAUTHORIZED, Some(_)) => Failure::TokenRefused { edge: url() },
-                (StatusCode::UPGRADE_REQUIRED, Some(_)) => Failure::VersionMismatch {
-                    ours: VERSION,
-                    theirs: response
+                (StatusCode::UPGRADE_REQUIRED, Some(b"not-websocket")) => {
+                    Failure::NoWebSocket { edge: url() }
+                }
+                (StatusCode::UPGRADE_REQUIRED, Some(b"version-mismatch")) => {
+                    let theirs = response
                         .headers()
                         .get(header::SEC_WEBSOCKET_PROTOCOL)
                         .and_then(|protocol| protocol.to_str().ok())
                         .and_then(|protocol| protocol.strip_prefix("wingman."))
-                        .and_then(|version| version.parse().ok()),
-                },
+                        .and_then(|version| version.parse().ok());
+                    match theirs {
+                        // It speaks ours, so what we offered did not reach it.
+                        Some(VERSION) => Failure::NoWebSocket { edge: url() },
+                        theirs => Failure::VersionMismatch { ours: VERSION, theirs },
+                    }
+                }
                 (StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS, Some(_)) => {
                     Failure::EdgeUnreachable {
                         edge: url(),
                         cause: format!("it answers {status} for now").into(),
                     }
                 }
-                _ => Failure::NotAnEdge { edge: url(), status: status.as_u16() },
+                _ => Failure::NotAnEdge { edge: url(), status: Some(status.as_u16()) },
             }
         }
         Error::Tls(error) => Failure::EdgeTls { edge: url(), cause: error.into() },
-        Error::Io(error) if is_certificate_error(&error) => {
-            Failure::EdgeTls { edge: url(), cause: error.into() }
-        }
+        Error::Io(error) => match tls_error(&error) {
+            Some(rustls::Error::InvalidCertificate(_)) if edge.trust.is_empty => {
+                Failure::EdgeTls { edge: url(), cause: NoRoots(error).into() }
+            }
+            Some(_) => Failure::EdgeTls { edge: url(), cause: error.into() },
+            None => Failure::EdgeUnreachable { edge: url(), cause: error.into() },
+        },
+        // It may be a wingman edge that ends just now.
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => Failure::EdgeUnreachable {
+            edge: url(),
+            cause: std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "it closes the connection without an answer",
+            )
+            .into(),
+        },
         // The peer spoke, but neither HTTP nor WebSocket.
-        Error::Protocol(_) => Failure::NotAnEdge { edge: url(), status: 0 },
+        Error::Protocol(_) => Failure::NotAnEdge { edge: url(), status: None },
         error => Failure::EdgeUnreachable { edge: url(), cause: error.into() },
     }
 }
 
-fn is_certificate_error(error: &std::io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+/// As in a container without the package `ca-certificates`.
+#[derive(Debug, thiserror::Error)]
+#[error("this machine has no root certificates")]
+struct NoRoots(#[source] std::io::Error);
+
+fn tls_error(error: &std::io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }

@@ -2,15 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::target::Target;
+use crate::dial::{race, resolve};
 
 /// Opens connections to one target, trying its addresses as RFC 8305 does.
 #[derive(Debug)]
@@ -47,43 +46,22 @@ impl Dialer {
     }
 
     async fn race(&self) -> Result<TcpStream, ConnectError> {
-        let addresses = self.resolve().await?;
-        let count = addresses.len();
-        let first = self.preferred.load(Ordering::Relaxed) % count.max(1);
-        let mut attempts = (0..count).map(|step| (first + step) % count);
-        let Some(index) = attempts.next() else {
-            return Err(ConnectError::NoAddress { target: self.target.clone() });
-        };
-        let mut failure = Failure::default();
-        let mut running = Box::pin(self.attempt(index, addresses[index]));
-        // At most two attempts run: the newest, and the one before it that is still silent.
-        for next in attempts {
-            match select(running, pin!(sleep(STAGGER))).await {
-                Either::Left((Ok(stream), _)) => return Ok(stream),
-                Either::Left((Err(error), _)) => {
-                    failure.add(error);
-                    running = Box::pin(self.attempt(next, addresses[next]));
-                }
-                Either::Right(((), silent)) => {
-                    let second = Box::pin(self.attempt(next, addresses[next]));
-                    match select(silent, second).await {
-                        Either::Left((Ok(stream), _)) | Either::Right((Ok(stream), _)) => {
-                            return Ok(stream);
-                        }
-                        Either::Left((Err(error), rest)) | Either::Right((Err(error), rest)) => {
-                            failure.add(error);
-                            running = rest;
-                        }
-                    }
-                }
-            }
+        let mut addresses = self.resolve().await?;
+        let target = || self.target.clone();
+        if addresses.is_empty() {
+            return Err(ConnectError::NoAddress { target: target() });
         }
-        match running.await {
-            Ok(stream) => Ok(stream),
-            Err(error) => {
-                failure.add(error);
-                Err(failure.finish(&self.target))
+        let first = self.preferred.load(Ordering::Relaxed) % addresses.len();
+        addresses.rotate_left(first);
+        match race(&addresses, STAGGER).await {
+            Ok((index, stream)) => {
+                self.preferred.store((first + index) % addresses.len(), Ordering::Relaxed);
+                Ok(stream)
             }
+            Err(source) if source.kind() == io::ErrorKind::ConnectionRefused => {
+                Err(ConnectError::Refused { target: target(), source })
+            }
+            Err(source) => Err(ConnectError::Unreachable { target: target(), source }),
         }
     }
 
@@ -92,54 +70,10 @@ impl Dialer {
         if let Some(addresses) = self.target.addresses() {
             return Ok(addresses.into_iter().map(|ip: IpAddr| (ip, port).into()).collect());
         }
-        match tokio::net::lookup_host((self.target.domain(), port)).await {
-            Ok(found) => Ok(found.take(MAX_ADDRESSES).collect()),
-            Err(source) => {
-                Err(ConnectError::Lookup { host: self.target.domain().to_owned(), source })
-            }
-        }
-    }
-
-    async fn attempt(&self, index: usize, address: SocketAddr) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(address).await?;
-        // Linux can connect a socket to itself when nothing listens on a port of the ephemeral
-        // range: the kernel picks the same port for our end (a simultaneous open).
-        if stream.local_addr()? == stream.peer_addr()? {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        stream.set_nodelay(true)?;
-        self.preferred.store(index, Ordering::Relaxed);
-        Ok(stream)
-    }
-}
-
-/// The most telling failure of several addresses.
-#[derive(Default)]
-struct Failure(Option<io::Error>);
-
-impl Failure {
-    /// A machine without IPv6 says "address not available" for `::1`: anything else says more,
-    /// and a refusal comes from a machine that is there.
-    fn add(&mut self, error: io::Error) {
-        let rank = |error: &io::Error| match error.kind() {
-            io::ErrorKind::AddrNotAvailable => 0,
-            io::ErrorKind::ConnectionRefused => 2,
-            _ => 1,
-        };
-        if self.0.as_ref().is_none_or(|known| rank(&error) > rank(known)) {
-            self.0 = Some(error);
-        }
-    }
-
-    fn finish(self, target: &Target) -> ConnectError {
-        let target = target.clone();
-        match self.0 {
-            None => ConnectError::NoAddress { target },
-            Some(source) if source.kind() == io::ErrorKind::ConnectionRefused => {
-                ConnectError::Refused { target, source }
-            }
-            Some(source) => ConnectError::Unreachable { target, source },
-        }
+        let host = self.target.domain();
+        resolve(host, port)
+            .await
+            .map_err(|source| ConnectError::Lookup { host: host.to_owned(), source })
     }
 }
 
@@ -205,11 +139,11 @@ pub enum ConnectError {
 /// How long one address may be silent before the next is tried beside it. RFC 8305 §5 recommends
 /// 250 ms for the Internet; an origin is on this machine or in this house.
 const STAGGER: Duration = Duration::from_millis(50);
-const MAX_ADDRESSES: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dial::tests::Silent;
     use tokio::net::TcpListener;
 
     fn dialer(target: &str) -> Dialer {
@@ -251,30 +185,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_silent_address_runs_into_the_deadline() {
-        // A listener with a full backlog swallows connection attempts.
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
-            .expect("socket");
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("bind");
-        socket.listen(0).expect("listen");
-        let address = socket.local_addr().expect("address").as_socket().expect("ip");
-        let mut fillers = Vec::new();
-        for _ in 0..4 {
-            let filler = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)
-                .expect("socket");
-            filler.set_nonblocking(true).expect("nonblocking");
-            let _ = filler.connect(&address.into());
-            fillers.push(filler);
-        }
-        let error = dialer(&address.to_string()).dial().await.expect_err("timeout");
+        let silent = Silent::new();
+        let error = dialer(&silent.address.to_string()).dial().await.expect_err("timeout");
         assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
-    }
-
-    #[test]
-    fn refusal_outranks_missing_ipv6() {
-        let mut failure = Failure::default();
-        failure.add(io::ErrorKind::ConnectionRefused.into());
-        failure.add(io::ErrorKind::AddrNotAvailable.into());
-        let target = "3000".parse().expect("target");
-        assert!(matches!(failure.finish(&target), ConnectError::Refused { .. }));
     }
 }

@@ -208,9 +208,13 @@ impl Connector {
             Wire::Http2 => Offer::Http2,
         };
         match timeout(self.deadline(), tls.handshake(tcp, offer)).await {
-            Err(_) => Err(self.timed_out()),
             Ok(Ok(secured)) => Ok(secured),
             Ok(Err(source)) => Err(ConnectError::Tls { target: self.target().clone(), source }),
+            // TCP was accepted: a server without TLS may wait for the rest of what it takes for a line.
+            Err(_) => Err(ConnectError::Tls {
+                target: self.target().clone(),
+                source: format!("no answer to the handshake within {:?}", self.deadline()).into(),
+            }),
         }
     }
 }

@@ -12,7 +12,7 @@ pub enum Exit {
     Other = 1,
     /// The command line or the configuration is wrong. clap uses the same number.
     Usage = 2,
-    /// The origin does not answer.
+    /// The origin cannot be reached.
     NoOrigin = 3,
     /// The edge cannot be reached, or is not an edge.
     EdgeUnreachable = 4,
@@ -53,7 +53,7 @@ impl Exit {
             Self::Clean => "ended by Ctrl-C or SIGTERM",
             Self::Other => "any other failure",
             Self::Usage => "wrong command line or configuration",
-            Self::NoOrigin => "nothing listens where the app should be",
+            Self::NoOrigin => "the app cannot be reached",
             Self::EdgeUnreachable => "the edge cannot be reached, or is not a wingman edge",
             Self::Refused => "the edge refused: token, name or a limit",
             Self::VersionMismatch => "edge and host speak different protocol versions",

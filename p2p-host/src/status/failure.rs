@@ -1,10 +1,14 @@
 //! Why a start failed, in words that help, with the way out.
 
+mod cause;
+mod origin;
+
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use self::cause::is_certificate;
 use super::exit::Exit;
 use super::json::to_line;
 use super::reporter::wants_colour;
@@ -18,11 +22,38 @@ pub type Cause = Box<dyn Error + Send + Sync>;
 /// [`Failure::Interrupted`].
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// No TCP connection to the origin.
+    /// The origin's machine refuses connections to the port.
     #[error("Nothing listens on {target}")]
     NoOrigin {
         /// The origin.
         target: String,
+    },
+    /// No connection to the origin for another reason: name, route, or no answer in time.
+    #[error("{target} cannot be reached")]
+    OriginUnreachable {
+        /// The origin.
+        target: String,
+        /// What the resolver or the operating system said.
+        #[source]
+        cause: Cause,
+    },
+    /// The origin's certificate was not accepted.
+    #[error("The certificate of {target} cannot be trusted")]
+    OriginCertificate {
+        /// The origin.
+        target: String,
+        /// What TLS said.
+        #[source]
+        cause: Cause,
+    },
+    /// Something listens at the origin's address, but does not speak TLS as it should.
+    #[error("No TLS with {target}")]
+    OriginTls {
+        /// The origin.
+        target: String,
+        /// What TLS said.
+        #[source]
+        cause: Cause,
     },
     /// No connection to the edge: name, route, refused, or no answer in time.
     #[error("The edge {edge} cannot be reached")]
@@ -43,12 +74,18 @@ pub enum Failure {
         cause: Cause,
     },
     /// Something answers there, but it is no edge.
-    #[error("{edge} answers (status {status}), but is not a wingman edge")]
+    #[error("{edge} answers{}, but is not a wingman edge", with_status(*status))]
     NotAnEdge {
         /// Its URL.
         edge: String,
-        /// The status it answered with.
-        status: u16,
+        /// The status it answered with, if that is HTTP.
+        status: Option<u16>,
+    },
+    /// An edge answers, but what reaches it is no WebSocket handshake.
+    #[error("WebSockets do not reach the edge {edge}")]
+    NoWebSocket {
+        /// Its URL.
+        edge: String,
     },
     /// The edge does not know the token.
     #[error("The edge {edge} does not accept the token")]
@@ -147,10 +184,14 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> Exit {
         match self {
-            Self::NoOrigin { .. } => Exit::NoOrigin,
-            Self::EdgeUnreachable { .. } | Self::EdgeTls { .. } | Self::NotAnEdge { .. } => {
-                Exit::EdgeUnreachable
-            }
+            Self::NoOrigin { .. }
+            | Self::OriginUnreachable { .. }
+            | Self::OriginCertificate { .. }
+            | Self::OriginTls { .. } => Exit::NoOrigin,
+            Self::EdgeUnreachable { .. }
+            | Self::EdgeTls { .. }
+            | Self::NotAnEdge { .. }
+            | Self::NoWebSocket { .. } => Exit::EdgeUnreachable,
             Self::TokenRefused { .. }
             | Self::TokenMissing { .. }
             | Self::NameRefused { .. }
@@ -170,9 +211,13 @@ impl Failure {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoOrigin { .. } => "no-origin",
+            Self::OriginUnreachable { .. } => "origin-unreachable",
+            Self::OriginCertificate { .. } => "origin-certificate",
+            Self::OriginTls { .. } => "origin-tls",
             Self::EdgeUnreachable { .. } => "edge-unreachable",
             Self::EdgeTls { .. } => "edge-tls",
             Self::NotAnEdge { .. } => "not-an-edge",
+            Self::NoWebSocket { .. } => "no-websocket",
             Self::TokenRefused { .. } => "token-refused",
             Self::TokenMissing { .. } => "token-missing",
             Self::NameRefused { reason: NameRefusal::Taken, .. } => "name-taken",
@@ -198,17 +243,35 @@ impl Failure {
             Self::NoOrigin { .. } => "Start your app first, or name the port it listens on: \
                 wingman PORT (most dev servers print it)."
                 .into(),
+            Self::OriginUnreachable { .. } => "Check the name and the port, and whether this machine \
+                can connect there: wingman shares what it can reach itself."
+                .into(),
+            Self::OriginCertificate { .. } => "If it is your app's own certificate, accept it with \
+                --insecure. Otherwise have this machine trust the authority that signed it."
+                .into(),
+            Self::OriginTls { target, .. } => format!(
+                "If your app does not speak HTTPS there, share it as http://{target}, or name the \
+                port on which it does."
+            ),
             Self::EdgeUnreachable { edge, .. } => format!(
                 "Check your network, and the address: --edge {edge}. \
                 Behind a firewall, port 443 to it must be open."
             ),
-            Self::EdgeTls { .. } => "If the edge has a certificate of your own authority, name \
-                that authority's certificate with --ca-file. Otherwise check this machine's clock, \
-                and whether a proxy opens TLS connections on the way."
+            Self::EdgeTls { cause, .. } if is_certificate(&**cause) => "If the edge has a \
+                certificate of your own authority, name that authority's certificate with --ca-file. \
+                Otherwise check this machine's clock and root certificates, and whether a proxy opens \
+                TLS connections on the way."
+                .into(),
+            Self::EdgeTls { .. } => "If the edge has no TLS, give its address with http://. \
+                Otherwise something on the way may break TLS connections."
                 .into(),
             Self::NotAnEdge { .. } => "Give the base domain of a wingman edge with --edge, \
                 without a session name. If it is right, a proxy in front of it may not pass \
                 WebSockets."
+                .into(),
+            Self::NoWebSocket { .. } => "A proxy on the way drops the handshake. If it is in front of \
+                the edge, it must pass Upgrade and Sec-WebSocket-Protocol at /_wingman/link; if it is \
+                in your network, ask for the edge to be let through."
                 .into(),
             Self::TokenRefused { .. } => {
                 format!("Ask the edge's operator for a token. {GIVE_TOKEN}")
@@ -332,6 +395,10 @@ fn speaks(theirs: Option<u16>) -> String {
     theirs.map_or_else(|| "another one".to_owned(), |version| format!("version {version}"))
 }
 
+fn with_status(status: Option<u16>) -> String {
+    status.map_or_else(String::new, |status| format!(" (status {status})"))
+}
+
 const GIVE_TOKEN: &str = "Put the token into a file only you can read and give it with \
     --token-file FILE, or set WINGMAN_TOKEN.";
 
@@ -347,13 +414,18 @@ mod tests {
 
     fn all() -> Vec<(Failure, u8)> {
         let edge = || "https://wingman.dev".to_owned();
+        let origin = || "localhost:3000".to_owned();
         let name = |reason| Failure::NameRefused { name: "shop".into(), reason };
         let version = |theirs| Failure::VersionMismatch { ours: 2, theirs };
         vec![
-            (Failure::NoOrigin { target: "localhost:3000".into() }, 3),
+            (Failure::NoOrigin { target: origin() }, 3),
+            (Failure::OriginUnreachable { target: origin(), cause: cause() }, 3),
+            (Failure::OriginCertificate { target: origin(), cause: "expired".into() }, 3),
+            (Failure::OriginTls { target: origin(), cause: "corrupt message".into() }, 3),
             (Failure::EdgeUnreachable { edge: edge(), cause: cause() }, 4),
             (Failure::EdgeTls { edge: edge(), cause: "unknown issuer".into() }, 4),
-            (Failure::NotAnEdge { edge: edge(), status: 404 }, 4),
+            (Failure::NotAnEdge { edge: edge(), status: Some(404) }, 4),
+            (Failure::NoWebSocket { edge: edge() }, 4),
             (Failure::TokenRefused { edge: edge() }, 5),
             (Failure::TokenMissing { edge: edge() }, 5),
             (name(NameRefusal::Taken), 5),

@@ -7,6 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use wingman_host::exchange::OnInformational;
 use wingman_host::origin::Options;
+use wingman_mux::MAX_UNREAD_INTERIM;
 
 use crate::origin::*;
 
@@ -111,7 +112,7 @@ async fn endless_interim_responses_are_cut_off() {
     request.extensions_mut().insert(callback);
     let response = soon(origin.service().call(request)).await.expect("response");
     assert_eq!(response.status(), 204);
-    assert_eq!(*count.lock().expect("lock"), 32);
+    assert_eq!(*count.lock().expect("lock"), MAX_UNREAD_INTERIM);
 }
 
 #[tokio::test]

@@ -96,8 +96,6 @@ async fn plain_http_behind_https_is_no_tls() {
         Options { connect_deadline: std::time::Duration::from_millis(500), ..options(true) },
     );
     let error = failure(&service, get("/")).await;
-    assert!(
-        matches!(error, ExchangeError::OriginTls(_) | ExchangeError::OriginUnreachable(_)),
-        "{error:?}"
-    );
+    // It waits for the rest of what it takes for a request, so nothing but the time tells.
+    assert!(matches!(error, ExchangeError::OriginTls(_)), "{error:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wingman_tests::{EdgeOptions, HostOptions, Origin, OriginConnection, Share};
+use wingman_tests::{EdgeOptions, HostOptions, Origin, OriginConnection, Share, soon};
 
 use super::stage::{error, settled};
 
@@ -81,6 +81,38 @@ async fn a_head_without_end_is_502() {
     let answer = share.get("/endless").await;
     assert_eq!((answer.status(), error(&answer)), (502, "origin-invalid"));
     still_good(&share).await;
+}
+
+/// More than an edge lets wait: the first of them pass, and the link goes on.
+#[tokio::test]
+async fn many_interim_responses_at_once_do_not_end_the_link() {
+    let share = Share::of(|mut connection| async move {
+        while let Some(head) = connection.request().await {
+            if head.target() == "/interim" {
+                let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n".repeat(20);
+                connection.send(hints + "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood").await;
+            } else {
+                good(&mut connection).await;
+            }
+        }
+    })
+    .await;
+    for _ in 0..5 {
+        let mut visitor = share.visit().await;
+        visitor.send(share.request("GET /interim", "")).await;
+        let mut hints = 0;
+        let last = loop {
+            let head = soon(visitor.head()).await.expect("whole").expect("a head");
+            match head.status() {
+                Some(103) => hints += 1,
+                _ => break head,
+            }
+        };
+        assert_eq!((last.status(), hints), (Some(200), 8), "{last:?}");
+    }
+    still_good(&share).await;
+    let lost = share.host.events(0).into_iter().find(|event| event["event"] == "link-lost");
+    assert_eq!(lost, None);
 }
 
 #[tokio::test]

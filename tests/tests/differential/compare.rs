@@ -17,6 +17,7 @@ pub(crate) enum Allowed {
     ContentFraming,
     RequestTrailers,
     ResponseTrailers,
+    InterimResponses,
     Expect,
     Upgrades,
     HttpVersion,
@@ -31,7 +32,7 @@ pub(crate) enum Allowed {
 
 impl Allowed {
     /// All of them.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::FieldNameCase,
         Self::FieldLineOrder,
         Self::ForwardingFields,
@@ -39,6 +40,7 @@ impl Allowed {
         Self::ContentFraming,
         Self::RequestTrailers,
         Self::ResponseTrailers,
+        Self::InterimResponses,
         Self::Expect,
         Self::Upgrades,
         Self::HttpVersion,
@@ -61,6 +63,7 @@ impl Allowed {
             Self::ContentFraming => "content-framing",
             Self::RequestTrailers => "request-trailers",
             Self::ResponseTrailers => "response-trailers",
+            Self::InterimResponses => "interim-responses",
             Self::Expect => "expect",
             Self::Upgrades => "upgrades",
             Self::HttpVersion => "http-version",
@@ -74,6 +77,9 @@ impl Allowed {
         }
     }
 }
+
+/// Interim responses that reach a visitor.
+const MAX_INTERIM: usize = 8;
 
 /// What a comparison found.
 #[derive(Debug, Default)]
@@ -178,9 +184,14 @@ impl Findings {
         if self.allowed.contains(&Allowed::Expect) && continues(&shared) && !continues(alone) {
             shared.interim.remove(0);
         }
+        let mut alone = alone.clone();
+        if alone.interim.len() > MAX_INTERIM {
+            self.note(true, Allowed::InterimResponses);
+            alone.interim.truncate(MAX_INTERIM);
+        }
         let statuses =
             |response: &Response| response.interim.iter().map(|(status, _)| *status).collect();
-        let (before, after): (Vec<u16>, Vec<u16>) = (statuses(alone), statuses(&shared));
+        let (before, after): (Vec<u16>, Vec<u16>) = (statuses(&alone), statuses(&shared));
         self.same("interim responses", &before, &after, |all| format!("{all:?}"));
         for ((_, alone), (_, shared)) in alone.interim.iter().zip(&shared.interim) {
             let alone = self.response_lines(alone, Some(authorities));

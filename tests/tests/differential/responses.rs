@@ -154,6 +154,7 @@ fn interim(cases: &mut Vec<Case>) {
     let final_head = || Answer::length("200 OK", &[("X-Final", "1")], b"after hints");
     add(cases, "103", final_head().after(&[early]));
     add(cases, "103 three times", final_head().after(&[early, early, early]));
+    add(cases, "103 twenty times", final_head().after(&[early; 20]));
     add(cases, "102", final_head().after(&[("102 Processing", &[])]));
     add(cases, "102 and 103", final_head().after(&[("102 Processing", &[]), early]));
     add(cases, "199", final_head().after(&[("199 Own", &[("X-Own", "1")])]));

@@ -5,6 +5,7 @@ mod cable;
 mod edge;
 mod host;
 mod load;
+mod namespace;
 mod network;
 mod roaming;
 
