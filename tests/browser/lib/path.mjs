@@ -17,6 +17,8 @@ export function watchPath() {
   });
   /** How often the worker has started since, without knowing this page. */
   window.workerStarts = 0;
+  // A frame in a sandbox may not even ask for workers.
+  if (origin === "null") return;
   navigator.serviceWorker.addEventListener("message", ({ data }) => {
     if (data?.wingman === "rebind") window.workerStarts++;
   });
