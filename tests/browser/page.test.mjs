@@ -94,6 +94,23 @@ for (const name of browsers) {
       });
     }
 
+    test("a peer of another visitor is replaced, and one without a visitor given up", async () => {
+      lab.visitor = "of-the-relay";
+      await onHost(() => (lab.visitor = "of-the-peer"));
+      const page = await visitor.open(lab.url, collectConnections);
+      await until(10_000, "a second peer", () => page.evaluate(() => connections.length === 2));
+      await onHost(() => (lab.visitor = "of-the-relay"));
+      await page.reload();
+      await direct(page);
+      await until(5_000, "round trip", async () => (await state(page)).stats.roundTrip.relay !== undefined);
+      assert.equal(await page.evaluate(() => connections.length), 1);
+      lab.visitor = undefined;
+      await page.reload();
+      await until(10_000, "relay", async () => (await state(page)).state === "relay");
+      await onHost(() => (lab.visitor = undefined));
+      await page.close();
+    });
+
     test("a silent host is noticed while somebody waits for it, and found again", async () => {
       const page = await open();
       await openSocket(page);
@@ -224,7 +241,7 @@ for (const name of browsers) {
       });
       console.log(name, seen);
       assert.equal(seen.enumerable, false);
-      assert.equal(seen.scripts, 2, "the document's own");
+      assert.equal(seen.scripts, 1, "the document's own");
       assert.equal(seen.frozen, true);
       assert.deepEqual(seen.badge, [null, true, false]);
       assert.deepEqual(seen.size, [0, 0]);

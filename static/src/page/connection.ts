@@ -117,6 +117,19 @@ export class Connection implements Direct {
     if ("peer" in state) this.#drop(state.peer, reason);
   }
 
+  /**
+   * The browser may be another visitor by now, for its cookies were cleared, or two first documents were loaded at
+   * once: then the peer's cookies at the host are those of another, and a new one is made. Without a visitor there
+   * can be none.
+   */
+  expect(visitor: string | null): void {
+    const state = this.#state;
+    if (!("peer" in state) || !state.peer.visitor || state.peer.visitor === visitor) return;
+    this.stop("other");
+    if (visitor) this.start();
+    else this.onrelay?.("other");
+  }
+
   /** The network has changed, or the page is looked at again: what did not work may work now. */
   hurry(): void {
     const state = this.#state;

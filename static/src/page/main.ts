@@ -97,7 +97,8 @@ function connect(config: Config, page: PageState, loadExtras: () => void): (open
     }
     if (up && !measuring && goesOn()) {
       measuring = true;
-      measureRelay((ms) => {
+      measureRelay((ms, visitor) => {
+        connection.expect(visitor);
         stats.roundTrip.relay = ms;
         page.changed();
       });

@@ -30,6 +30,8 @@ export interface PeerConfig {
 export class Peer {
   readonly connection: RTCPeerConnection;
   readonly carriers: readonly Carrier[];
+  /** A tag of the visitor that the host knows it as. */
+  visitor: string | undefined;
   readonly #signaling: Signaling;
   #events: PeerEvents | undefined;
   /** Candidates that came before the answer. */
@@ -162,6 +164,7 @@ export class Peer {
         // The host speaks first: what a page sends before the host has its channels may be lost there.
         if (this.#maxExchanges === undefined) this.carriers[CONTROL_CHANNEL]?.control({ type: "hello", version: VERSION });
         this.#maxExchanges = message.maxExchanges;
+        this.visitor = message.visitor;
         this.#isUp();
         return;
       }

@@ -63,6 +63,9 @@ class PageLab {
     for (const socket of this.#pages.values()) socket.send(JSON.stringify({ sessionId: "lab", from: "host", ...message }));
   }
 
+  /** The tag of the visitor that the relay knows the browser as. */
+  visitor;
+
   /** What pages said last, by type. */
   heard = [];
 
@@ -81,7 +84,7 @@ class PageLab {
     } else if (script) {
       response.writeHead(200, { "content-type": "text/javascript; charset=utf-8", "service-worker-allowed": "/" }).end(script);
     } else if (pathname === "/_wingman/echo") {
-      response.writeHead(204).end();
+      response.writeHead(204, this.visitor ? { "wingman-visitor-tag": this.visitor } : {}).end();
     } else if (pathname === "/host") {
       response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>host</title><script src=/host.js></script>");
     } else if (pathname.startsWith("/api/")) {

@@ -14,6 +14,8 @@ interface Lab {
   frozen: boolean;
   /** No answer. */
   deaf: boolean;
+  /** The tag of the visitor that new peers are of. */
+  visitor: string | undefined;
   byes: number;
   hellos: number;
   offers: number;
@@ -29,6 +31,7 @@ const pumps = new Set<() => void>();
 const lab: Lab = {
   frozen: false,
   deaf: false,
+  visitor: undefined,
   byes: 0,
   hellos: 0,
   offers: 0,
@@ -112,7 +115,7 @@ function serve(channel: RTCDataChannel): void {
   pumps.add(pump);
   channel.onopen = () => {
     // The host speaks first.
-    if (channel.id === 0) mux.sendControl(encodeControl({ type: "hello", version: 1, maxExchanges: 64 }));
+    if (channel.id === 0) mux.sendControl(encodeControl({ type: "hello", version: 1, maxExchanges: 64, visitor: lab.visitor }));
     pump();
   };
   channel.onbufferedamountlow = pump;
