@@ -1,5 +1,7 @@
 //! `Clear-Site-Data`: cookies that the origin tells the browser to drop are not sent directly any more.
 
+use wingman_wire::code::ResetCode;
+
 use crate::world::*;
 
 /// A browser with a session that is sent directly.
@@ -46,6 +48,9 @@ async fn directly_and_then_by_its_copy() {
     let response = world.direct.ask(&asked).await.expect("a response");
     // The worker sees that only the browser can do it.
     assert_eq!(response.field("clear-site-data"), Some("\"cookies\""));
+    // Meanwhile nothing goes with the old ones.
+    let asked = world.directly(Request::new("GET", "/y"), new_id());
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
     let copy = world.relayed(logout, Some(id)).await;
     assert_eq!(copy.field("clear-site-data"), Some("\"cookies\""));
     assert_eq!(copy.cookies(), ["bye=1; Path=/; HttpOnly"]);
