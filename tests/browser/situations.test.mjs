@@ -1,8 +1,5 @@
 // Vite's hot updates and socket.io on the direct path, whatever has happened to the page before: another tab, a hard
 // reload, a worker that was stopped while nobody needed it, a time out of sight (IDLE_SECONDS each, 6 unless told).
-//
-// Vite opens its socket while the document loads, before there is a direct path, so that one stays native; the modules
-// that it tells of go directly.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -20,13 +17,16 @@ function goesDirectly({ direct, relay, native, fallbacks }, what, least = 1) {
   );
 }
 
-/** Each app: a request like its own; how it starts; what a new document does first; that it works directly on each of `pages` at once. */
+/** Each app: how it starts; a request like its own; what a new document does first; that it works directly on `pages` at once. */
 const apps = {
   "Vite with React": {
     start: startViteApp,
     asks: ["/src/main.jsx", "GET"],
     async ready(page) {
       await until(15_000, "the component", () => page.$("button"));
+      // Its socket is asked for while the document loads, and waits for the direct path, but not for longer than a second.
+      const [sockets, ms] = await page.evaluate(() => [window.nativeSockets, __wingman.stats.timeToDirectMs]);
+      assert.ok(sockets.length === 0 || ms > 900, `hot updates go by relay, though the path was up after ${ms} ms`);
     },
     edits: 0,
     async use(pages, app) {
@@ -53,8 +53,8 @@ const apps = {
 for (const transport of ["websocket", "polling"]) {
   apps[`socket.io by ${transport}`] = {
     start: startSocketIoApp,
-    // Its poll is open all the time: the page asks the browser to let the worker live.
     asks: ["/socket.io/", transport === "polling" ? "POST" : "GET"],
+    // Its poll is open all the time: the page asks the browser to let the worker live.
     keepsWorker: transport === "polling",
     async ready(page) {
       const paths = await moved(page, () => page.evaluate(connectSocketIo, { transports: [transport] }));

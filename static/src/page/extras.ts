@@ -6,7 +6,6 @@
  */
 
 import { EXTRAS_PATH } from "../wire/direct.ts";
-import { policiesAllow } from "./policy.ts";
 import type { openDirectSocket } from "../extras/direct-socket.ts";
 import type { showBadge } from "../extras/badge.ts";
 
@@ -19,20 +18,15 @@ export interface Extras {
 /** Dispatched by the script at its own element while it runs, so that nothing is left to be found; `detail`: {@link Extras}. */
 export const HANDOVER = "wingman";
 
-/** What this gives loads the script, once. */
-export function extrasLoader(take: (extras: Extras) => void): () => void {
-  let script: HTMLScriptElement | undefined;
-  return () => {
-    if (script || !policiesAllow()) return;
-    script = document.createElement("script");
-    script.src = origin + EXTRAS_PATH;
-    script.fetchPriority = "low";
-    script.addEventListener(HANDOVER, (event) => {
-      // The app may have seen the element; only what runs in it is ours.
-      if (document.currentScript === script) take((event as CustomEvent<Extras>).detail);
-    });
-    document.documentElement.append(script);
-    // It runs all the same.
-    script.remove();
-  };
+/** Loads it, at once: the app's sockets cannot be long in coming, nor policies of the document that would block it. */
+export function loadExtras(take: (extras: Extras) => void): void {
+  const script = document.createElement("script");
+  script.src = origin + EXTRAS_PATH;
+  script.addEventListener(HANDOVER, (event) => {
+    // The app may have seen the element; only what runs in it is ours.
+    if (document.currentScript === script) take((event as CustomEvent<Extras>).detail);
+  });
+  document.documentElement.append(script);
+  // It runs all the same.
+  script.remove();
 }

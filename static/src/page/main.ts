@@ -8,7 +8,7 @@ import { type Unbound, WorkerBinding } from "./bind.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { Connection } from "./connection.ts";
 import { measureRelay } from "./echo.ts";
-import { type Extras, extrasLoader } from "./extras.ts";
+import { type Extras, loadExtras } from "./extras.ts";
 import { FirstTry } from "./first-try.ts";
 import { policiesAllow } from "./policy.ts";
 import { PageState, expose } from "./state.ts";
@@ -28,22 +28,22 @@ function start(config: Config): void {
   expose(page.surface);
   const hasBadge = config.badge && window === window.top;
   let setOpen: ((open: Extras["openDirectSocket"]) => void) | undefined;
-  const loadExtras = extrasLoader(({ openDirectSocket, showBadge }) => {
-    setOpen?.(openDirectSocket);
-    if (hasBadge) showBadge(page);
-  });
   if (!config.direct) {
     page.set("relay", config.why ?? explain("relay-only"));
   } else if (!isSupported()) {
     page.set("relay", explain("unsupported"));
   } else {
-    setOpen = connect(config, page, loadExtras);
+    setOpen = connect(config, page);
   }
-  if (hasBadge || setOpen) document.addEventListener("DOMContentLoaded", loadExtras);
+  if (!hasBadge && !setOpen) return;
+  loadExtras(({ openDirectSocket, showBadge }) => {
+    setOpen?.(openDirectSocket);
+    if (hasBadge) showBadge(page);
+  });
 }
 
 /** Gives what to call with the maker of direct sockets. */
-function connect(config: Config, page: PageState, loadExtras: () => void): (open: Extras["openDirectSocket"]) => void {
+function connect(config: Config, page: PageState): (open: Extras["openDirectSocket"]) => void {
   const { stats } = page;
   const connection = new Connection(config, stats);
   const firstTry = new FirstTry();
@@ -91,10 +91,7 @@ function connect(config: Config, page: PageState, loadExtras: () => void): (open
   let measuring = false;
   connection.onchange = (up): void => {
     binding?.update();
-    if (up) {
-      firstTry.end(true);
-      loadExtras();
-    }
+    if (up) firstTry.end(true);
     if (up && !measuring && goesOn()) {
       measuring = true;
       measureRelay((ms, visitor) => {
@@ -118,8 +115,6 @@ function connect(config: Config, page: PageState, loadExtras: () => void): (open
   const start = (): void => {
     if (!goesOn()) return;
     connection.start();
-    // Early, for sockets of the app that cannot be long in coming.
-    loadExtras();
   };
   setTimeout(start);
 
