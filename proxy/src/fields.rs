@@ -175,7 +175,7 @@ impl<'a> ResponseRules<'a> {
     }
 
     /// Whether this line goes on to the visitor. Ask once for each line.
-    pub fn keeps(&mut self, name: &[u8]) -> bool {
+    pub fn keeps(&mut self, name: &[u8], value: &[u8]) -> bool {
         match Kind::of(name) {
             Kind::EndToEnd => !self.nominated.contains(name),
             Kind::ContentLength => {
@@ -186,8 +186,9 @@ impl<'a> ResponseRules<'a> {
             | Kind::TransferEncoding
             | Kind::Te
             | Kind::Expect
-            | Kind::HopByHop
-            | Kind::Ours => false,
+            | Kind::HopByHop => false,
+            // The one thing that a host has to tell pages: the rest would be said in the edge's name.
+            Kind::Ours => name.eq_ignore_ascii_case(b"wingman-error") && value == b"replay-lost",
         }
     }
 }

@@ -191,7 +191,7 @@ pub(super) fn decode_response(
     let mut header = ResponseHeader::build_no_case(code, Some(lines.len().saturating_add(3)))
         .map_err(|_| BadHead::Field)?;
     for (name, value) in &lines {
-        if !rules.keeps(name) {
+        if !rules.keeps(name, value) {
             continue;
         }
         let name = HeaderName::from_bytes(name).map_err(|_| BadHead::Field)?;
