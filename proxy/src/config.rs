@@ -154,7 +154,7 @@ pub struct Limits {
     pub fields: usize,
     /// Exchanges under way at once in one session.
     pub exchanges_per_session: u32,
-    /// Connections of visitors from one address; trusted proxies are not counted.
+    /// Connections from one address, whatever becomes of them; trusted proxies are not counted.
     pub visitor_connections_per_address: Switch<u32>,
     /// Requests in a second from one visitor's address.
     pub request_rate_per_address: Switch<u32>,
@@ -204,8 +204,11 @@ pub struct Timeouts {
     pub session_retention: Span,
     /// A visitor has so long to send a request's head.
     pub request_head: Span,
-    /// A visitor may pause so long within a request's content.
+    /// A visitor may pause so long within a request's content, and either side of an upgraded connection after
+    /// the other has ended its half.
     pub request_content_idle: Span,
+    /// A visitor may take nothing of a response for so long.
+    pub response_content_idle: Span,
     /// A host has so long to send a response's head.
     pub response_head: Switch<Span>,
     /// A visitor's connection may be idle so long between requests.
@@ -230,6 +233,7 @@ impl Default for Timeouts {
             session_retention: seconds(600),
             request_head: seconds(30),
             request_content_idle: seconds(60),
+            response_content_idle: seconds(300),
             response_head: Switch::Off,
             keepalive_idle: seconds(60),
             link_handshake: seconds(10),

@@ -176,15 +176,18 @@ impl<'a> ResponseRules<'a> {
     }
 
     /// Whether this line goes on to the visitor. Ask once for each line.
-    pub fn keeps(&mut self, name: &[u8]) -> bool {
+    pub fn keeps(&mut self, name: &[u8], value: &[u8]) -> bool {
         match Kind::of(name) {
             Kind::EndToEnd => !self.nominated.contains(name),
             Kind::ContentLength => {
                 self.content_length.is_some() && !std::mem::replace(&mut self.length_kept, true)
             }
             Kind::Upgrade => self.switches,
-            // For pages; the host says it.
-            Kind::Ours => name.eq_ignore_ascii_case(field::VISITOR_TAG.as_bytes()),
+            // What a host has to tell pages; the rest would be said in the edge's name.
+            Kind::Ours => {
+                name.eq_ignore_ascii_case(field::VISITOR_TAG.as_bytes())
+                    || (name.eq_ignore_ascii_case(b"wingman-error") && value == b"replay-lost")
+            }
             Kind::Connection
             | Kind::TransferEncoding
             | Kind::Te

@@ -9,6 +9,7 @@ mod door;
 mod exchange;
 mod head;
 mod ours;
+mod presence;
 mod rate;
 mod relay;
 mod server;
@@ -23,6 +24,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -31,6 +33,7 @@ use pingora::{
     Error, ErrorType, Result,
     http::ResponseHeader,
     proxy::{FailToProxy, ProxyHttp, Session},
+    time::fast_timeout::fast_timeout,
     upstreams::peer::HttpPeer,
 };
 use wingman_wire::{LINK_PATH, RESERVED_PREFIX, SUBPROTOCOL, head::Scheme};
@@ -38,6 +41,7 @@ use wingman_wire::{LINK_PATH, RESERVED_PREFIX, SUBPROTOCOL, head::Scheme};
 use self::rate::RequestRate;
 use crate::{
     config::Settings,
+    forwarded::Visitor,
     link::{LinkServer, Places, Refusal, admit},
     names::Route,
     pages::{ERROR_FIELD, Page, Pages, Problem},
@@ -76,7 +80,8 @@ impl ProxyHttp for Gateway {
         let timeouts = &self.settings.timeouts;
         // A visitor that sends its next request early is served in order, not cut off (RFC 9112 §9.3.2).
         downstream.set_pipelining_enabled(true);
-        downstream.set_read_timeout(Some(timeouts.request_content_idle.0));
+        // The relay has deadlines of its own, for HTTP/2 as well.
+        downstream.set_read_timeout(None);
         downstream.set_total_drain_timeout(Some(DRAIN));
         // Pingora's default is to wait for ever.
         if downstream.get_keepalive() == Some(0) {
@@ -87,7 +92,8 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, _: &mut ()) -> Result<bool> {
         let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
+        // Without TLS of our own, a proxy in front may end it.
+        let scheme = if is_tls { Scheme::Https } else { self.settings.public.scheme };
         let request = session.req_header();
         if request.headers.get_all(header::HOST).iter().count() > 1 {
             return self.problem(session, Problem::BadRequest).await;
@@ -110,7 +116,7 @@ impl ProxyHttp for Gateway {
             }
             // An edge is also reachable by its address; only what needs no session is there.
             Route::Base | Route::Foreign => match path {
-                LINK_PATH => self.link(session).await,
+                LINK_PATH => self.link(session, scheme).await,
                 "/healthz" => self.health(session, true).await,
                 "/readyz" => {
                     self.health(session, !self.shutting_down.load(Ordering::Relaxed)).await
@@ -133,7 +139,7 @@ impl ProxyHttp for Gateway {
     /// stream), which tells the visitor that it is not complete.
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, _: &mut ()) -> FailToProxy {
         if session.response_written().is_none()
-            && !matches!(error.etype, ErrorType::ConnectionClosed)
+            && !matches!(error.etype, ErrorType::ConnectionClosed | ErrorType::WriteTimedout)
         {
             let _ = self.problem(session, Problem::EdgeFailed).await;
         }
@@ -148,7 +154,7 @@ impl ProxyHttp for Gateway {
 
 impl Gateway {
     /// Becomes a link, or says why not.
-    async fn link(&self, session: &mut Session) -> Result<bool> {
+    async fn link(&self, session: &mut Session, scheme: Scheme) -> Result<bool> {
         let request = session.req_header();
         let admitted = if self.shutting_down.load(Ordering::Relaxed) {
             return self.problem(session, Problem::EdgeShutdown).await;
@@ -178,8 +184,9 @@ impl Gateway {
                 return self.page(session, &page).await;
             }
         };
-        let address = client_address(session);
-        let place = match address.map(|address| self.link_places.take(address)) {
+        let sender = client_address(session);
+        let host = sender.map(|sender| self.visitor(session, sender, scheme).address);
+        let place = match host.map(|address| self.link_places.take(address)) {
             Some(Err(_)) => {
                 self.metrics.links_refused.get(LinkRefusal::Limit).add(1);
                 return self.problem(session, Problem::TooManyRequests).await;
@@ -188,7 +195,7 @@ impl Gateway {
             None => None,
         };
         let switching = switching(admission.accept, Some(SUBPROTOCOL))?;
-        let stream = steal::steal(session, switching).await?;
+        let stream = steal::steal(session, switching, self.patience()).await?;
         self.links.spawn(stream, admission.grant, place);
         Ok(true)
     }
@@ -252,9 +259,25 @@ impl Gateway {
         }
         let content =
             (!is_head).then(|| page.content.clone()).filter(|content| !content.is_empty());
-        session.write_response_header(Box::new(head), content.is_none()).await?;
-        session.write_response_body(content, true).await?;
-        Ok(true)
+        let write = async {
+            session.write_response_header(Box::new(head), content.is_none()).await?;
+            session.write_response_body(content, true).await
+        };
+        match fast_timeout(self.patience(), write).await {
+            Ok(written) => written.map(|()| true),
+            Err(_) => Err(Error::explain(ErrorType::WriteTimedout, "a page is not read")),
+        }
+    }
+
+    /// With visitors that do not read.
+    fn patience(&self) -> Duration {
+        self.settings.timeouts.response_content_idle.0
+    }
+
+    /// Who sent the request that came from `sender`.
+    fn visitor(&self, session: &Session, sender: IpAddr, scheme: Scheme) -> Visitor {
+        let fields = &session.req_header().headers;
+        Visitor::of(sender, scheme, fields, &self.settings.trusted_proxies)
     }
 }
 
@@ -284,4 +307,4 @@ const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 
 /// How long the rest of a request is read after its response is complete: closing at once would reset the
 /// connection and could destroy the response on its way.
-const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
+const DRAIN: Duration = Duration::from_secs(5);

@@ -7,7 +7,7 @@
 //! - [`inject`]: puts the page script into documents.
 //! - [`stun`]: tells pages and hosts their public addresses, by UDP.
 //! - [`names`], [`tokens`], [`certs`], [`forwarded`], [`fields`], [`cookies`], [`visitors`], [`pages`],
-//!   [`scripts`]: the pieces of HTTP and trust that need no I/O.
+//!   [`scripts`], [`source`]: the pieces of HTTP and trust that need no I/O.
 //! - [`config`], [`cli`], [`telemetry`]: operations.
 
 pub mod certs;
@@ -24,6 +24,7 @@ pub mod pages;
 pub mod scripts;
 pub mod session;
 pub mod signaling;
+pub mod source;
 pub mod stun;
 pub mod telemetry;
 pub mod tokens;

@@ -6,10 +6,12 @@
 
 mod ended;
 mod pages;
+mod queue;
 mod registry;
 
 pub(crate) use pages::is_stun_url;
 pub use pages::{BadPages, DirectPath, PageConfig};
+pub use queue::Opened;
 pub use registry::{Claim, Claimed, Found, Registry, RegistryLimits};
 
 use std::{
@@ -26,6 +28,7 @@ use wingman_link::{Exchange, Link, LinkOpenError};
 use wingman_mux::OpenError;
 use wingman_wire::code::CloseCode;
 
+use self::queue::Queue;
 use crate::{names::SessionName, signaling::Peers, telemetry::Held};
 
 /// The hash of a resume key: what the edge keeps of it.
@@ -84,6 +87,8 @@ pub struct Session {
     /// As its newest link wished.
     pages: ArcSwapOption<PageConfig>,
     peers: Arc<Peers>,
+    /// Requests that wait for it.
+    queue: Queue,
     /// Counts it while it exists.
     _held: Held,
 }
@@ -134,7 +139,8 @@ impl Session {
         }
     }
 
-    /// Opens an exchange; when the host is away (or full) it waits up to `patience` for it.
+    /// Opens an exchange; when the host is away (or full) it waits up to `patience` for it, behind those that
+    /// have waited longer.
     ///
     /// Nothing was sent when this fails, and a request is sent on one link only.
     ///
@@ -145,45 +151,53 @@ impl Session {
         head: Bytes,
         end: bool,
         patience: Duration,
-    ) -> Result<Exchange, Unavailable> {
-        match self.try_open(&head, end) {
-            Ok(exchange) => return Ok(exchange),
-            Err(Wait::Never(why)) => return Err(why),
-            Err(Wait::ForLink | Wait::ForRoom) => {}
+    ) -> Result<Opened, Unavailable> {
+        let opened = |exchange| self.queue.opened(exchange);
+        if self.queue.is_empty() {
+            match self.try_open(&head, end) {
+                Ok(exchange) => return Ok(opened(exchange)),
+                Err(Wait::Never(why)) => return Err(why),
+                Err(Wait::ForLink | Wait::ForRoom) => {}
+            }
         }
         let deadline = tokio::time::Instant::now() + patience;
+        let _place = self.queue.join().ok_or(Unavailable::Busy)?;
+        let Ok(_turn) = timeout_at(deadline, self.queue.turn()).await else {
+            return Err(self.unavailable());
+        };
         let mut changes = self.host.subscribe();
         loop {
             let wait = match self.try_open(&head, end) {
-                Ok(exchange) => return Ok(exchange),
+                Ok(exchange) => return Ok(opened(exchange)),
                 Err(Wait::Never(why)) => return Err(why),
                 Err(wait) => wait,
             };
-            // There is no signal for "room again"; a short nap bounds both wait and wake-ups.
-            let nap = match wait {
-                Wait::ForRoom => deadline.min(tokio::time::Instant::now() + ROOM_NAP),
-                _ => deadline,
+            let changed = async {
+                tokio::select! {
+                    _ = changes.changed() => {}
+                    () = self.queue.room(), if matches!(wait, Wait::ForRoom) => {}
+                }
             };
-            let changed = timeout_at(nap, changes.changed()).await;
-            if changed.is_err() && nap >= deadline {
-                return Err(match wait {
-                    Wait::ForRoom => Unavailable::Busy,
-                    _ => Unavailable::Away,
-                });
+            if timeout_at(deadline, changed).await.is_err() {
+                return Err(self.unavailable());
             }
+        }
+    }
+
+    /// Why a request has waited in vain.
+    fn unavailable(&self) -> Unavailable {
+        match &*self.host.borrow() {
+            Host::Linked(link) if link.is_open() => Unavailable::Busy,
+            Host::Linked(_) | Host::Away { .. } => Unavailable::Away,
+            Host::Ended => Unavailable::Ended,
         }
     }
 
     fn try_open(&self, head: &Bytes, end: bool) -> Result<Exchange, Wait> {
         match &*self.host.borrow() {
-            Host::Linked(link) => link.open(head.clone(), end).map_err(|error| match error {
-                LinkOpenError::Refused(OpenError::TooMany) => Wait::ForRoom,
-                LinkOpenError::Refused(OpenError::TooLarge) => {
-                    Wait::Never(Unavailable::HeadTooLarge)
-                }
-                LinkOpenError::Refused(OpenError::Draining | OpenError::Exhausted)
-                | LinkOpenError::Closed => Wait::ForLink,
-            }),
+            Host::Linked(link) => {
+                link.open(head.clone(), end).map_err(|error| Wait::after(&error, link))
+            }
             Host::Away { .. } => Err(Wait::ForLink),
             Host::Ended => Err(Wait::Never(Unavailable::Ended)),
         }
@@ -222,10 +236,28 @@ impl Session {
     }
 }
 
-const ROOM_NAP: Duration = Duration::from_millis(20);
-
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
     ForLink,
     ForRoom,
     Never(Unavailable),
 }
+
+impl Wait {
+    /// What helps against `error` of `link`.
+    fn after(error: &LinkOpenError, link: &Link) -> Self {
+        match error {
+            LinkOpenError::Refused(OpenError::TooMany) => Self::ForRoom,
+            LinkOpenError::Refused(OpenError::TooLarge) => Self::Never(Unavailable::HeadTooLarge),
+            LinkOpenError::Refused(OpenError::Exhausted) => {
+                // Nothing else ends it, and its host links anew at once.
+                link.close(CloseCode::Restarting, "stream ids are used up");
+                Self::ForLink
+            }
+            LinkOpenError::Refused(OpenError::Draining) | LinkOpenError::Closed => Self::ForLink,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

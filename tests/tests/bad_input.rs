@@ -6,6 +6,10 @@
 
 #[path = "bad_input/admission.rs"]
 mod admission;
+#[path = "bad_input/crowds.rs"]
+mod crowds;
+#[path = "bad_input/departed.rs"]
+mod departed;
 #[path = "bad_input/heads.rs"]
 mod heads;
 #[path = "bad_input/limits.rs"]
@@ -24,6 +28,8 @@ mod stage;
 mod streams;
 #[path = "bad_input/token_edge.rs"]
 mod token_edge;
+#[path = "bad_input/unread.rs"]
+mod unread;
 #[path = "bad_input/visitors.rs"]
 mod visitors;
 

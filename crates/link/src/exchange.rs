@@ -35,6 +35,11 @@ impl Exchange {
         self.id
     }
 
+    /// Whether the peer has said that it takes no more exchanges on this carrier.
+    pub fn peer_drains(&self) -> bool {
+        self.link.0.lock().mux.peer_drains()
+    }
+
     /// The next item; `None` when the link is gone.
     pub async fn read(&self) -> Option<Incoming> {
         poll_fn(|context| self.poll_read(context)).await

@@ -310,6 +310,7 @@ fn timeouts(timeouts: &Timeouts) -> Result<(), SettingsError> {
         ("timeouts.session_retention", timeouts.session_retention, 1_000),
         ("timeouts.request_head", timeouts.request_head, 100),
         ("timeouts.request_content_idle", timeouts.request_content_idle, 100),
+        ("timeouts.response_content_idle", timeouts.response_content_idle, 100),
         ("timeouts.keepalive_idle", timeouts.keepalive_idle, 100),
         ("timeouts.link_handshake", timeouts.link_handshake, 100),
         ("timeouts.drain", timeouts.drain, 0),

@@ -14,7 +14,8 @@ fn request(lines: &[Line]) -> Result<Vec<Line>, RequestError> {
 fn response(status: u16, websocket: bool, lines: &[Line]) -> Result<Vec<Line>, ResponseError> {
     let bytes = || lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let mut rules = ResponseRules::examine(status, websocket, bytes())?;
-    Ok(lines.iter().filter(|line| rules.keeps(line.0.as_bytes())).copied().collect())
+    let kept = |line: &&Line| rules.keeps(line.0.as_bytes(), line.1.as_bytes());
+    Ok(lines.iter().filter(kept).copied().collect())
 }
 
 fn rules(version: Version, lines: &'static [Line]) -> Result<RequestRules<'static>, RequestError> {
@@ -181,6 +182,15 @@ fn responses_lose_connection_fields() {
 }
 
 #[test]
+fn a_host_says_one_thing_in_our_name() {
+    let lost = [("Wingman-Error", "replay-lost")];
+    assert_eq!(response(502, false, &lost).unwrap(), lost);
+    for other in [("wingman-error", "replay-lost, host-away"), ("wingman-path", "replay-lost")] {
+        assert_eq!(response(502, false, &[other]).unwrap(), [], "{other:?}");
+    }
+}
+
+#[test]
 fn lengths_of_responses() {
     let length = [("content-length", "5")];
     for status in [100, 103, 204] {
@@ -238,7 +248,7 @@ fn mangled_lines_never_panic() {
             assert!(pairs().filter(|(n, v)| rules.keeps(n, v)).count() <= lines.len());
         }
         if let Ok(mut rules) = ResponseRules::examine((next() % 700) as u16, true, pairs()) {
-            assert!(pairs().filter(|(n, _)| rules.keeps(n)).count() <= lines.len());
+            assert!(pairs().filter(|(n, v)| rules.keeps(n, v)).count() <= lines.len());
         }
     }
 }

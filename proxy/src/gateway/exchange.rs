@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::Method;
-use pingora::{Error, ErrorType, Result, proxy::Session as Downstream};
+use pingora::{
+    Error, ErrorType, Result, proxy::Session as Downstream, time::fast_timeout::fast_timeout,
+};
 use tokio::time::Instant;
 use wingman_wire::{code::ResetCode, head::Scheme};
 
@@ -14,7 +16,6 @@ use super::{
 };
 use crate::{
     fields::{self, RequestRules},
-    forwarded::Visitor,
     inject::Injection,
     pages::Problem,
     session::{Session, Unavailable},
@@ -24,9 +25,6 @@ use crate::{
 
 /// Before a request that was refused unexecuted is offered again.
 const AGAIN: Duration = Duration::from_millis(20);
-
-/// A host that is alive answers for its origin; this only bounds one that is broken or hostile.
-const HEAD_DEADLINE: Duration = Duration::from_secs(600);
 
 impl Gateway {
     pub(super) async fn exchange(
@@ -39,7 +37,11 @@ impl Gateway {
         let began = Instant::now();
         let mut report = Report::default();
         let failure = self.run(downstream, session, scheme, &mut report).await.err();
-        let outcome = report.status.map_or(Outcome::None, Outcome::of);
+        let status = match &failure {
+            Some(End::Answer(problem)) => Some(problem.status().as_u16()),
+            _ => report.status,
+        };
+        let outcome = status.map_or(Outcome::None, Outcome::of);
         let whole = (!report.upgraded).then(|| began.elapsed());
         self.metrics.exchange_ended(Path::Relay, outcome, whole);
         if let Some(head_at) = report.head_at {
@@ -53,7 +55,7 @@ impl Gateway {
         bytes(Content::Response).add(report.downloaded);
         tracing::debug!(
             session = %session.name(),
-            status = report.status,
+            status,
             uploaded = report.uploaded,
             downloaded = report.downloaded,
             failure = failure.as_ref().map(tracing::field::display),
@@ -85,7 +87,7 @@ impl Gateway {
         scheme: Scheme,
         report: &mut Report,
     ) -> Result<(), End> {
-        let limits = &self.settings.limits;
+        let (limits, timeouts) = (&self.settings.limits, &self.settings.timeouts);
         let no_content = downstream.as_downstream_mut().is_body_empty();
         let sender = super::client_address(downstream).ok_or(End::Answer(Problem::EdgeFailed))?;
         let request = downstream.req_header();
@@ -115,7 +117,7 @@ impl Gateway {
         {
             return Err(End::Answer(Problem::ContentTooLarge));
         }
-        let visitor = Visitor::of(sender, scheme, &request.headers, &self.settings.trusted_proxies);
+        let visitor = self.visitor(downstream, sender, scheme);
         if self.request_rate.as_ref().is_some_and(|rate| !rate.admits(visitor.address)) {
             return Err(End::Answer(Problem::TooManyRequests));
         }
@@ -134,10 +136,12 @@ impl Gateway {
             asked,
             max_content,
             max_head: limits.head_bytes.0,
-            head_deadline: self.settings.timeouts.response_head.on().map_or(HEAD_DEADLINE, |s| s.0),
+            head_deadline: timeouts.response_head.on().map(|span| span.0),
+            content_idle: timeouts.request_content_idle.0,
+            unread: timeouts.response_content_idle.0,
             no_content: end,
         };
-        let deadline = Instant::now() + self.settings.timeouts.resume_wait.0;
+        let deadline = Instant::now() + timeouts.resume_wait.0;
         let mut said_continue = !waits || no_content;
         loop {
             let patience = deadline.saturating_duration_since(Instant::now());
@@ -145,8 +149,9 @@ impl Gateway {
                 session.open(encoded.clone(), end, patience).await.map_err(unavailable)?;
             if !std::mem::replace(&mut said_continue, true) {
                 // RFC 9110 §10.1.1 lets an intermediary say it for the origin, whose host is there.
-                let said = downstream.as_downstream_mut().write_continue_response().await;
-                said.map_err(|_| End::Cut(None))?;
+                let say = downstream.as_downstream_mut().write_continue_response();
+                let said = fast_timeout(timeouts.response_content_idle.0, say).await;
+                said.ok().and_then(Result::ok).ok_or(End::Cut(None))?;
             }
             let _stream = self.metrics.streams.hold();
             let upgrades = &self.metrics.upgrades;
@@ -165,7 +170,13 @@ impl Gateway {
                 continue;
             }
             tracing::debug!(error = %failure, "relay failed");
-            return Err(match (report.status, problem_of(&failure)) {
+            // A host that drains would have taken it on its next link; but its content has begun.
+            let problem = if refused && exchange.peer_drains() {
+                Some(Problem::HostAway)
+            } else {
+                problem_of(&failure)
+            };
+            return Err(match (report.status, problem) {
                 (None, Some(problem)) => End::Answer(problem),
                 (_, problem) => End::Cut(problem),
             });
@@ -223,19 +234,15 @@ fn problem_of(failure: &Failure) -> Option<Problem> {
         Failure::BadHead(_) => Problem::HostFailed,
         Failure::Late => Problem::OriginTimeout,
         Failure::TooLarge => Problem::ContentTooLarge,
-        Failure::Visitor(error) if is_timeout(error) => Problem::RequestTimeout,
+        Failure::Stalled => Problem::RequestTimeout,
         Failure::Visitor(error) if is_malformed(error) => Problem::BadRequest,
-        Failure::Visitor(_) => return None,
+        Failure::Visitor(_) | Failure::Gone | Failure::Unread => return None,
     })
 }
 
 /// The visitor is there, but what it sends is not HTTP. Pingora names its own errors by text only.
 fn is_malformed(error: &Error) -> bool {
     error.etype == ErrorType::InvalidHTTPHeader || error.etype.as_str() == "InvalidChunk"
-}
-
-fn is_timeout(error: &Error) -> bool {
-    matches!(error.etype, ErrorType::ReadTimedout | ErrorType::WriteTimedout)
 }
 
 #[cfg(test)]
@@ -255,7 +262,8 @@ mod tests {
     fn a_visitor_that_left_gets_no_page() {
         let gone = Error::explain(ErrorType::ConnectionClosed, "gone");
         assert_eq!(problem_of(&Failure::Visitor(gone)), None);
-        let slow = Error::explain(ErrorType::ReadTimedout, "slow");
-        assert_eq!(problem_of(&Failure::Visitor(slow)), Some(Problem::RequestTimeout));
+        assert_eq!(problem_of(&Failure::Gone), None);
+        assert_eq!(problem_of(&Failure::Unread), None);
+        assert_eq!(problem_of(&Failure::Stalled), Some(Problem::RequestTimeout));
     }
 }

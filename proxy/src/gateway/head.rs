@@ -1,5 +1,7 @@
 //! Heads between Pingora's types and the wire.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -68,6 +70,7 @@ pub(super) fn encode_request(
     let mut out = BytesMut::with_capacity(1024);
     let method = request.method.as_str().as_bytes();
     RequestHead::put(&mut out, method, visitor.scheme, authority, target);
+    let mut cookies = Some(cookie_lines(request, browser.cookie));
     for (name, value) in &request.headers {
         if name == header::HOST
             || visitor.drops(name.as_str().as_bytes())
@@ -76,8 +79,8 @@ pub(super) fn encode_request(
             continue;
         }
         if name == header::COOKIE {
-            if let Some(cookies) = browser.cookie.take_out(value.as_bytes()) {
-                head::put_field(&mut out, name.as_str().as_bytes(), &cookies);
+            for line in cookies.take().into_iter().flatten() {
+                head::put_field(&mut out, name.as_str().as_bytes(), &line);
             }
             continue;
         }
@@ -100,6 +103,18 @@ pub(super) fn encode_request(
     }
     visitor.write(authority, |name, value| head::put_field(&mut out, name, value));
     out.freeze()
+}
+
+/// The `Cookie` lines that go on. HTTP/2 visitors may send each cookie as a line of its own, but one line is
+/// what HTTP/1 origins understand (RFC 9113 §8.2.3).
+fn cookie_lines(request: &RequestHeader, ours: VisitorCookie) -> Vec<Cow<'_, [u8]>> {
+    let lines = request.headers.get_all(header::COOKIE).iter();
+    let lines = lines.filter_map(|line| ours.take_out(line.as_bytes())).collect::<Vec<_>>();
+    match lines.len() {
+        0 | 1 => lines,
+        _ if request.version == Version::HTTP_2 => vec![lines.join(&b"; "[..]).into()],
+        _ => lines,
+    }
 }
 
 /// The id a worker gave to a request, if it is one: hosts honour it for the visitor alone.
@@ -176,7 +191,7 @@ pub(super) fn decode_response(
     let mut header = ResponseHeader::build_no_case(code, Some(lines.len().saturating_add(3)))
         .map_err(|_| BadHead::Field)?;
     for (name, value) in &lines {
-        if !rules.keeps(name) {
+        if !rules.keeps(name, value) {
             continue;
         }
         let name = HeaderName::from_bytes(name).map_err(|_| BadHead::Field)?;
@@ -252,3 +267,6 @@ fn set_visitor(header: &mut ResponseHeader, line: &HeaderValue) -> pingora::Resu
     header.append_header(header::SET_COOKIE, line.clone())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,6 @@ use wingman_wire::{
 
 use super::{Gateway, head, steal};
 use crate::{
-    forwarded::Visitor,
     pages::Problem,
     scripts::Script,
     session::Session,
@@ -70,8 +69,7 @@ impl Gateway {
         let Some(sender) = super::client_address(downstream) else {
             return self.problem(downstream, Problem::EdgeFailed).await;
         };
-        let trusted = &self.settings.trusted_proxies;
-        let address = Visitor::of(sender, scheme, &request.headers, trusted).address;
+        let address = self.visitor(downstream, sender, scheme).address;
         let may_ask = self.request_rate.as_ref().is_none_or(|rate| rate.admits(address));
         let Some(place) = may_ask.then(|| self.signaling_places.take(address).ok()).flatten()
         else {
@@ -95,7 +93,8 @@ impl Gateway {
                 return self.problem(downstream, problem).await;
             }
         };
-        let stream = steal::steal(downstream, super::switching(admission.accept, None)?).await?;
+        let switching = super::switching(admission.accept, None)?;
+        let stream = steal::steal(downstream, switching, self.patience()).await?;
         self.signaling.spawn(stream, seat, mailbox, place);
         Ok(true)
     }

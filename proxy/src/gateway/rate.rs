@@ -1,8 +1,10 @@
-//! How many requests an address may send in a second.
+//! How many requests a source may send in a second.
 
 use std::{net::IpAddr, time::Duration};
 
 use pingora_limits::rate::Rate;
+
+use crate::source;
 
 /// A count-min sketch of constant size: many addresses cannot make it grow, and it may count one of them
 /// too high but never too low.
@@ -19,7 +21,7 @@ impl RequestRate {
 
     /// Counts a request and says whether it may pass.
     pub(super) fn admits(&self, address: IpAddr) -> bool {
-        self.rate.observe(&address, 1) <= self.max
+        self.rate.observe(&source::of(address), 1) <= self.max
     }
 }
 
@@ -33,5 +35,14 @@ mod tests {
         let [one, other]: [IpAddr; 2] = [[127, 0, 0, 1].into(), [127, 0, 0, 2].into()];
         assert_eq!([(); 4].map(|()| rate.admits(one)), [true, true, true, false]);
         assert!(rate.admits(other));
+    }
+
+    #[test]
+    fn a_network_is_counted_together() {
+        let rate = RequestRate::new(3);
+        let admitted = (1..=9_u16)
+            .filter(|n| rate.admits(IpAddr::from([0x2001, 0xdb8, 0, 7, *n, 0, 0, *n])))
+            .count();
+        assert_eq!(admitted, 3);
     }
 }

@@ -7,13 +7,18 @@ use std::{collections::VecDeque, pin::pin, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use pingora::{Error, ErrorType, protocols::http::HttpTask, proxy::Session};
-use tokio::time::{Instant, sleep_until};
+use pingora::{
+    Error, ErrorType, protocols::http::HttpTask, proxy::Session, time::fast_timeout::fast_timeout,
+};
+use tokio::time::{Instant, sleep};
 use wingman_link::{Exchange, LinkSendError};
 use wingman_mux::{Incoming, SendError};
 use wingman_wire::{code::ResetCode, head::FieldLines};
 
-use super::head::{self, Asked, BadHead, Document};
+use super::{
+    head::{self, Asked, BadHead, Document},
+    presence::{self, Attention},
+};
 use crate::{
     inject::Rewriter,
     telemetry::{Held, Injected, Level},
@@ -49,6 +54,15 @@ pub(super) enum Failure {
     /// The request content is above the limit.
     #[error("request content is too large")]
     TooLarge,
+    /// The visitor paused too long within the content of its request.
+    #[error("visitor stopped sending")]
+    Stalled,
+    /// The visitor does not take the response.
+    #[error("visitor stopped reading")]
+    Unread,
+    /// The visitor was found to be gone while nothing was read from it.
+    #[error("visitor is gone")]
+    Gone,
     /// The visitor went away.
     #[error("visitor went away")]
     Visitor(#[source] Box<Error>),
@@ -79,8 +93,13 @@ pub(super) struct Rules<'a> {
     pub(super) max_content: Option<u64>,
     /// The largest response head, encoded.
     pub(super) max_head: u64,
-    /// From the last request byte to the response head.
-    pub(super) head_deadline: Duration,
+    /// From the last request byte to the response head; `None` is no limit.
+    pub(super) head_deadline: Option<Duration>,
+    /// The longest pause of a visitor within the content of its request, and of either side of an upgraded
+    /// connection after the other has ended its half.
+    pub(super) content_idle: Duration,
+    /// How long a visitor may take nothing of the response.
+    pub(super) unread: Duration,
     /// OPEN said that there is no content.
     pub(super) no_content: bool,
 }
@@ -108,6 +127,8 @@ enum Download {
         by_length: bool,
     },
     Upgraded,
+    /// It is over, and the visitor of an upgraded connection may still speak.
+    HalfClosed,
     Done,
 }
 
@@ -159,39 +180,89 @@ struct Relay<'a, 'b> {
 impl Relay<'_, '_> {
     async fn run(&mut self) -> Result<(), Failure> {
         let mut items = VecDeque::new();
-        let mut late = pin!(sleep_until(Instant::now() + self.rules.head_deadline));
-        while self.download != Download::Done {
+        let after = |wait| Instant::now() + wait;
+        let Rules { head_deadline, content_idle, .. } = self.rules;
+        let mut late = pin!(sleep(head_deadline.unwrap_or_default()));
+        let mut quiet = pin!(sleep(content_idle));
+        let mut look = pin!(sleep(presence::PERIOD));
+        while !self.is_over() {
             let idle = matches!(self.upload, Upload::Held | Upload::Done);
+            let upgraded = self.is_upgraded();
+            let answered = self.download == Download::HalfClosed;
             // A visitor that has ended its half of an upgraded connection may still wait for the other half;
             // for Pingora it would be gone.
-            let half_closed = self.download == Download::Upgraded && idle;
+            let half_closed = upgraded && idle;
             let mut nothing = Bytes::new();
             let (sending, piece) = match &mut self.upload {
                 Upload::Sending(piece) => (true, piece),
                 Upload::Reading | Upload::Held | Upload::Done => (false, &mut nothing),
             };
+            let reading = !sending && !idle;
+            let attention = match () {
+                () if sending || half_closed => Attention::Presence,
+                () if idle => Attention::Idle,
+                () => Attention::Content,
+            };
             tokio::select! {
                 alive = self.exchange.read_batch(&mut items, BATCH) => {
                     if !alive {
-                        return Err(Failure::LinkLost);
+                        return if answered { Ok(()) } else { Err(Failure::LinkLost) };
                     }
                     self.on_items(&mut items).await?;
+                    if half_closed || self.download == Download::HalfClosed {
+                        quiet.as_mut().reset(after(content_idle));
+                    }
                 }
                 sent = self.exchange.send_data(piece), if sending => {
                     self.on_sent(sent);
-                    late.as_mut().reset(Instant::now() + self.rules.head_deadline);
+                    quiet.as_mut().reset(after(content_idle));
+                    if let Some(wait) = head_deadline {
+                        late.as_mut().reset(after(wait));
+                    }
                 }
-                read = self.session.downstream_session.read_body_or_idle(idle),
-                    if !sending && !half_closed =>
-                {
+                read = presence::attend(&mut self.session.downstream_session, attention) => {
                     self.on_read(read)?;
+                    quiet.as_mut().reset(after(content_idle));
                 }
-                () = &mut late, if self.download == Download::Head && idle => {
+                () = &mut late, if self.download == Download::Head && idle && head_deadline.is_some() => {
                     return Err(Failure::Late);
+                }
+                () = &mut quiet, if half_closed || reading && (answered || !upgraded) => {
+                    self.exchange.reset(self.abandoned());
+                    return Err(if upgraded { Failure::Gone } else { Failure::Stalled });
+                }
+                () = &mut look, if !reading => {
+                    if presence::has_left(&self.session.downstream_session, half_closed) {
+                        self.exchange.reset(self.abandoned());
+                        return Err(Failure::Gone);
+                    }
+                    look.as_mut().reset(after(presence::PERIOD));
                 }
             }
         }
         Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        match self.download {
+            Download::Done => true,
+            Download::HalfClosed => matches!(self.upload, Upload::Done),
+            _ => false,
+        }
+    }
+
+    fn is_upgraded(&self) -> bool {
+        matches!(self.download, Download::Upgraded | Download::HalfClosed)
+    }
+
+    /// What the host is told of a visitor that is no longer there.
+    fn abandoned(&self) -> ResetCode {
+        match self.upload {
+            Upload::Reading | Upload::Sending(_) if !self.is_upgraded() => {
+                ResetCode::RequestAborted
+            }
+            _ => ResetCode::Cancelled,
+        }
     }
 
     fn on_read(&mut self, read: Result<Option<Bytes>, Box<Error>>) -> Result<(), Failure> {
@@ -200,7 +271,7 @@ impl Relay<'_, '_> {
             Ok(Some(piece)) => {
                 self.report.uploaded += piece.len() as u64;
                 if self.rules.max_content.is_some_and(|max| self.report.uploaded > max)
-                    && self.download != Download::Upgraded
+                    && !self.is_upgraded()
                 {
                     self.exchange.reset(ResetCode::TooLarge);
                     return Err(Failure::TooLarge);
@@ -209,13 +280,7 @@ impl Relay<'_, '_> {
             }
             Ok(None) => self.finish_upload(),
             Err(error) => {
-                let code = match self.upload {
-                    Upload::Reading if self.download != Download::Upgraded => {
-                        ResetCode::RequestAborted
-                    }
-                    _ => ResetCode::Cancelled,
-                };
-                self.exchange.reset(code);
+                self.exchange.reset(self.abandoned());
                 return Err(Failure::Visitor(error));
             }
         }
@@ -229,7 +294,7 @@ impl Relay<'_, '_> {
             Err(LinkSendError::Stream(_) | LinkSendError::Closed) => Upload::Done,
         };
         if matches!(self.upload, Upload::Reading)
-            && self.download != Download::Upgraded
+            && !self.is_upgraded()
             && self.session.as_mut().is_body_done()
         {
             self.finish_upload();
@@ -270,6 +335,11 @@ impl Relay<'_, '_> {
         if !tasks.is_empty() {
             self.write(tasks).await?;
         }
+        if self.download == Download::HalfClosed {
+            // Pingora would end both directions; what fails here fails the next read.
+            let closing = self.session.as_mut().shutdown();
+            let _ = fast_timeout(self.rules.unread, closing).await;
+        }
         failure.map_or(Ok(()), Err)
     }
 
@@ -294,7 +364,6 @@ impl Relay<'_, '_> {
                     self.held = Some(self.upgrades.hold());
                     self.download = Download::Upgraded;
                     self.upload = Upload::Reading;
-                    self.session.as_mut().set_read_timeout(None);
                 } else {
                     if matches!(self.upload, Upload::Held) {
                         self.finish_upload();
@@ -320,14 +389,21 @@ impl Relay<'_, '_> {
                     _ => HttpTask::Body(Some(content), false),
                 })
             }
+            Incoming::Finish { .. } if self.download == Download::Upgraded => {
+                self.download = Download::HalfClosed;
+                None
+            }
             Incoming::Finish { trailers } => {
-                let upgraded = self.download == Download::Upgraded;
                 self.download = Download::Done;
                 Some(match decode_trailers(trailers) {
-                    _ if upgraded => HttpTask::UpgradedBody(None, true),
                     Some(trailers) => HttpTask::Trailer(Some(Box::new(trailers))),
                     None => HttpTask::Done,
                 })
+            }
+            // Of the other direction, which nobody takes any more.
+            Incoming::Reset(_) if self.download == Download::HalfClosed => {
+                self.download = Download::Done;
+                None
             }
             Incoming::Reset(code) => return Err(Failure::Reset(code)),
         })
@@ -367,7 +443,23 @@ impl Relay<'_, '_> {
         if flush {
             tasks.push(HttpTask::Failed(Error::new(ErrorType::Custom(FLUSH))));
         }
-        match self.session.write_response_tasks(tasks).await {
+        let socket = presence::socket(&self.session.downstream_session);
+        let mut taken = None;
+        let mut writing = pin!(self.session.write_response_tasks(tasks));
+        let written = loop {
+            match fast_timeout(self.rules.unread, writing.as_mut()).await {
+                Ok(written) => break written,
+                // Slow is not stalled: over HTTP/1 this is the second look at the earliest.
+                Err(_) => match presence::taken(socket.as_deref()) {
+                    now if now > taken => taken = now,
+                    _ => {
+                        self.exchange.reset(ResetCode::Cancelled);
+                        return Err(Failure::Unread);
+                    }
+                },
+            }
+        };
+        match written {
             Ok(_) => Ok(()),
             Err(error) if flush && error.etype == ErrorType::Custom(FLUSH) => Ok(()),
             Err(error) => {

@@ -32,7 +32,7 @@ use wingman_wire::code::CloseCode;
 
 use super::{
     Gateway,
-    door::{Door, Front},
+    door::{Deadlines, Door, Front, Gate},
     rate::RequestRate,
     stun::{self, StunService},
 };
@@ -101,7 +101,10 @@ pub fn run(mut settings: Settings) -> Result<(), StartError> {
     server.bootstrap();
     let metrics = Arc::new(Metrics::new());
     let sessions = Arc::new(Registry::new(
-        RegistryLimits { retention: settings.timeouts.session_retention.0 },
+        RegistryLimits {
+            retention: settings.timeouts.session_retention.0,
+            waiting: 2 * settings.limits.exchanges_per_session as usize,
+        },
         metrics.clone(),
     ));
     let shutting_down = Arc::new(AtomicBool::new(false));
@@ -207,17 +210,15 @@ fn visitors(
         .max_header_list_size(u32::try_from(settings.limits.head_bytes.0).unwrap_or(u32::MAX))
         .max_concurrent_streams(100);
     proxy.h2_options = Some(h2);
-    let door = Door {
-        front: Arc::new(Front {
-            proxy: Arc::new(proxy),
-            head_deadline: timeouts.request_head.0,
-            idle_deadline: timeouts.keepalive_idle.0,
-        }),
-        metrics,
+    let gate = Arc::new(Gate {
         trusted: settings.trusted_proxies.clone(),
         places: Places::new(settings.limits.visitor_connections_per_address.on()),
-    };
+    });
+    let deadlines = Deadlines { head: timeouts.request_head.0, idle: timeouts.keepalive_idle.0 };
+    let front = Arc::new(Front::new(Arc::new(proxy), deadlines));
+    let door = Door { front, metrics, gate: gate.clone() };
     let mut service = Service::new("visitors".to_owned(), door);
+    service.endpoints().set_pre_tls_callback(gate);
     for address in &settings.listen {
         service.add_listener(listener(address));
     }

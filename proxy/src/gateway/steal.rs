@@ -8,6 +8,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use pingora::{
@@ -19,21 +20,26 @@ use pingora::{
         l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream},
     },
     proxy::Session,
+    time::fast_timeout::fast_timeout,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Answers 101 with `fields` and takes the connection.
 ///
 /// # Errors
-/// The visitor is gone, or the request did not come by HTTP/1.1.
+/// The visitor is gone or does not read for `patience`, or the request did not come by HTTP/1.1.
 pub(super) async fn steal(
     session: &mut Session,
     switching: ResponseHeader,
+    patience: Duration,
 ) -> Result<Stream, Box<Error>> {
     if session.as_downstream().is_http2() {
         return Err(Error::explain(ErrorType::InternalError, "cannot take over HTTP/2"));
     }
-    session.as_downstream_mut().write_response_header(Box::new(switching)).await?;
+    let write = session.as_downstream_mut().write_response_header(Box::new(switching));
+    fast_timeout(patience, write)
+        .await
+        .map_err(|_| Error::explain(ErrorType::WriteTimedout, "a 101 is not read"))??;
     let stand_in =
         pingora::protocols::l4::stream::Stream::from(VirtualSocketStream::new(Box::new(Spent {
             unread: REQUEST,

@@ -14,7 +14,7 @@ use tokio::{
 use wingman_link::Link;
 use wingman_wire::control::RefusedReason;
 
-use super::{Host, PageConfig, ResumeProof, Session, ended::Ended};
+use super::{Host, PageConfig, Queue, ResumeProof, Session, ended::Ended};
 use crate::{
     names::SessionName,
     signaling::Peers,
@@ -30,6 +30,8 @@ const RECOVERY: Duration = Duration::from_secs(3);
 pub struct RegistryLimits {
     /// How long a session without a link keeps its name.
     pub retention: Duration,
+    /// Requests that may wait for a host at once, of one session.
+    pub waiting: usize,
 }
 
 /// What a host asks for when it links.
@@ -149,6 +151,7 @@ impl Registry {
             host: watch::Sender::new(Host::Linked(link.clone())),
             pages: claim.pages.clone().into(),
             peers: Arc::new(Peers::new(name, self.metrics.clone())),
+            queue: Queue::new(self.limits.waiting),
             _held: self.metrics.sessions.hold(),
         });
         sessions.insert(name, session.clone());

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use crate::source;
+
 /// A bounded number of buckets, chosen by a keyed hash of the source: many sources cannot make it grow,
 /// and nobody can choose whom to share a bucket with.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ impl Limiter {
 
     /// Whether a request from `source` may be answered; `now` is the time since any fixed moment.
     pub fn admits(&mut self, source: IpAddr, now: Duration) -> bool {
-        let hash = self.hasher.hash_one(network(source));
+        let hash = self.hasher.hash_one(source::of(source));
         // The remainder is below the number of buckets.
         let bucket = &mut self.sources[(hash % BUCKETS as u64) as usize];
         // A source above its own limit does not use up what is for all.
@@ -35,18 +37,6 @@ impl Limiter {
 impl Default for Limiter {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// A household has a whole /64, so it counts as one source.
-fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let mut octets = address.octets();
-            octets[8..].fill(0);
-            octets.into()
-        }
     }
 }
 
@@ -128,7 +118,5 @@ mod tests {
         let mut limiter = Limiter::new();
         let addresses = (0..1_000_u16).map(|n| IpAddr::from([0x2001, 0xdb8, 0, 7, n, n, n, n]));
         assert_eq!(addresses.filter(|a| limiter.admits(*a, Duration::ZERO)).count(), 400);
-        let mapped: IpAddr = "::ffff:192.0.2.9".parse().unwrap();
-        assert_eq!(network(mapped), IpAddr::from([192, 0, 2, 9]));
     }
 }

@@ -269,3 +269,33 @@ async fn a_host_that_is_full_makes_visitors_wait_and_then_says_so() {
     drop(two);
     settled(&edge).await;
 }
+
+#[tokio::test]
+async fn a_host_may_say_that_a_response_is_lost_and_nothing_else_in_our_name() {
+    let edge = Edge::start().await;
+    let mut host = FakeHost::start(edge.port(), "bad").await;
+    for (said, told) in [("replay-lost", Some("replay-lost")), ("host-away", None)] {
+        let (stream, mut visitor) = request(&edge, &mut host, "POST /").await;
+        let fields = [("wingman-error", said), ("content-length", "0")];
+        host.send([head_frame(stream, Flags::END, head(502, &fields))]).await;
+        let answer = visitor.response(false).await.expect("an answer");
+        assert_eq!((answer.status(), answer.head.get("wingman-error")), (502, told));
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_drains_and_refuses_what_has_begun_is_away() {
+    for (drains, status) in [(true, (503, "host-away")), (false, (503, "too-many-exchanges"))] {
+        let edge = Edge::start().await;
+        let mut host = FakeHost::start(edge.port(), "bad").await;
+        let mut visitor = edge.visit().await;
+        let fields = "Host: bad.localhost\r\nContent-Length: 10";
+        visitor.send(format!("POST / HTTP/1.1\r\n{fields}\r\n\r\nhello")).await;
+        let stream = host.request().await;
+        assert!(matches!(host.next().await, Ok(Frame::Data { .. })));
+        let refusal = Frame::Reset { stream, code: ResetCode::Refused };
+        host.send(drains.then_some(Frame::Drain).into_iter().chain([refusal])).await;
+        let answer = visitor.response(false).await.expect("an answer");
+        assert_eq!((answer.status(), error(&answer)), status);
+    }
+}

@@ -52,3 +52,19 @@ async fn a_lowered_limit_does_not_cost_the_link() {
     assert!(matches!(answer.status(), 200 | 502), "{answer:?}");
     same_link(&share).await;
 }
+
+#[tokio::test]
+async fn answers_of_the_edge_are_counted_by_their_status() {
+    let edge = EdgeOptions::default().set("limits.content_bytes", "4");
+    let share = Share::with(edge, HostOptions::default(), |_| async {}).await;
+    let request = share.request("POST /", "Content-Length: 5\r\n") + "hello";
+    let answer = ask(&share.edge, request).await.expect("an answer");
+    assert_eq!((answer.status(), error(&answer)), (413, "content-too-large"));
+    // The origin hangs up.
+    assert_eq!(share.get("/").await.status(), 502);
+    let metrics = share.edge.metrics().await;
+    let ended = |status: &str| {
+        metrics.get(&format!("exchanges_total{{path=\"relay\",status=\"{status}\"}}"))
+    };
+    assert_eq!(["4xx", "5xx", "none"].map(ended), [1.0, 1.0, 0.0]);
+}

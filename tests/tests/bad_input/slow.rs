@@ -3,12 +3,16 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use wingman_tests::{EdgeOptions, HostOptions, Share, until};
+use wingman_tests::{EdgeOptions, HostOptions, Share, Wire, h2, soon, until};
 
 use super::stage::{error, is_closed, settled};
 
 async fn impatient() -> Share {
-    let edge = EdgeOptions::default()
+    impatient_at(EdgeOptions::default()).await
+}
+
+async fn impatient_at(edge: EdgeOptions) -> Share {
+    let edge = edge
         .set("timeouts.request_head", "1s")
         .set("timeouts.keepalive_idle", "1s")
         .set("timeouts.request_content_idle", "1s");
@@ -71,6 +75,38 @@ async fn content_that_pauses_too_long_is_answered_408() {
     assert_eq!((answer.status(), error(&answer)), (408, "request-timeout"));
     assert!(is_closed(&mut visitor).await);
     settled(&share.edge).await;
+}
+
+#[tokio::test]
+async fn content_that_pauses_too_long_over_http2_is_answered_408() {
+    let share = impatient_at(EdgeOptions::default().tls()).await;
+    let mut sender = h2::connect(&share.edge, share.authority()).await;
+    let post = http::Request::post(format!("https://{}/slow", share.authority()));
+    let (response, mut content) =
+        sender.send_request(post.body(()).expect("a request"), false).expect("is open");
+    content.send_data("half".into(), false).expect("is open");
+    let response = soon(response).await.expect("an answer");
+    assert_eq!(response.status(), 408);
+    assert_eq!(response.headers()["wingman-error"], "request-timeout");
+    settled(&share.edge).await;
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_says_nothing_is_closed() {
+    let share = impatient_at(EdgeOptions::default().tls()).await;
+    let mut silent = Wire::new(h2::tls(&share.edge, share.authority(), &["h2"]).await);
+    soon(silent.closed()).await;
+    // One that is used lives on through pauses below the limit, and ends with a longer one.
+    let mut sender = h2::connect(&share.edge, share.authority()).await;
+    for _ in 0..4 {
+        let get = http::Request::get(format!("https://{}/", share.authority()));
+        let (response, _) =
+            sender.send_request(get.body(()).expect("a request"), true).expect("is open");
+        assert_eq!(soon(response).await.expect("an answer").status(), 200);
+        sleep(Duration::from_millis(400)).await;
+    }
+    until("it is closed", Duration::from_secs(5), async || sender.clone().ready().await.is_err())
+        .await;
 }
 
 #[tokio::test]

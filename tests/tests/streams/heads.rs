@@ -49,6 +49,23 @@ async fn early_hints_do_no_harm_over_http2() {
     assert_eq!(&soon(content.data()).await.expect("content").expect("no reset")[..], b"ok");
 }
 
+/// HTTP/2 visitors send cookies as they like; an HTTP/1 origin understands one line (RFC 9113 §8.2.3).
+#[tokio::test]
+async fn cookies_of_http2_are_one_line_for_the_origin() {
+    let edge = EdgeOptions::default().tls();
+    let (share, mut handed) = Share::handing_over_with(edge, HostOptions::default()).await;
+    let mut sender = h2::connect(&share.edge, share.authority()).await;
+    let request = http::Request::get(format!("https://{}/", share.authority()))
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .header("cookie", "c=3");
+    let (_response, _) =
+        sender.send_request(request.body(()).expect("a request"), true).expect("is open");
+    let (_origin, head) = handed.next().await;
+    let cookies = head.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+    assert_eq!(cookies.map(|(_, value)| &**value).collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+}
+
 /// A response without content leaves the connection in step, whatever its fields say: the next
 /// request on it is answered. Tells the fields of the response.
 async fn bodiless(method: &str, answer: &str) -> wingman_tests::Head {

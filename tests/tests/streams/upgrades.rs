@@ -73,11 +73,13 @@ async fn the_origin_can_finish_first() {
     origin.send("last words").await;
     origin.finish().await;
     expect(&mut visitor, "last words").await;
-    // Whether the visitor's direction stays open is the edge's choice: no WebSocket needs it, and
-    // Pingora ends the connection with its response. It must end, in order.
     assert!(soon(visitor.read()).await.expect("ends in order").is_empty());
+    for _ in 0..3 {
+        visitor.send("still talking").await;
+        expect(&mut origin, "still talking").await;
+    }
     drop(visitor);
-    soon(origin.closed()).await;
+    assert!(soon(origin.read()).await.expect("ends in order").is_empty());
     over(&share).await;
 }
 

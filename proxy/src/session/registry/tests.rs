@@ -5,7 +5,7 @@ use super::*;
 const KEY: &str = "a-resume-key-of-some-length";
 
 fn registry() -> Registry {
-    let limits = RegistryLimits { retention: Duration::from_secs(600) };
+    let limits = RegistryLimits { retention: Duration::from_secs(600), waiting: 512 };
     Registry::new(limits, Arc::new(Metrics::new()))
 }
 
