@@ -60,8 +60,6 @@ const known = [
   /, (cut: before the head|XHR cut before the head), seen/,
   // retries: browsers repeat safe requests whose connection broke before the head as often as they like.
   /, (cut: before the head|XHR cut before the head), asked/,
-  // boundaries of forms have different lengths in Firefox.
-  /, (form multipart|\w+ with a form), asked\.0\.lines: -content-length: \d+ \+content-length: \d+$/,
   // reason-phrase: the standard one of the status.
   /^relay, status \d+, seen\.statusText/,
   // injection: documents come uncoded, so that the script can be put into them.

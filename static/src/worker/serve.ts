@@ -23,10 +23,9 @@ export async function serve(request: Request, page: Page, asker: string, teller:
   const relay = async (cause: RelayCause, executed: boolean): Promise<Response> => {
     if (cause !== "declined") teller.tell({ type: "fallback", cause, ms: performance.now() - begun });
     teller.relayed(content?.byteLength);
-    // By its id the host knows at which point of its own time a request that it declined had which cookies. What only
-    // the untouched request can be (its destination, its mode) is worth more.
-    const known = executed || (cause === "declined" && request.mode !== "no-cors");
-    return known ? repeat(request, content, requestId) : fetch(request);
+    // What was not executed goes as it is: an id would make it a copy, which lacks what only a browser can say
+    // (`Sec-CH-UA`, the destination).
+    return executed ? repeat(request, content, requestId) : fetch(request);
   };
 
   const answer = await exchange.answer;

@@ -71,14 +71,14 @@ function describe(request, body) {
   for (let at = 0; at < request.rawHeaders.length; at += 2) {
     lines.push([request.rawHeaders[at].toLowerCase(), request.rawHeaders[at + 1]]);
   }
-  // Boundaries are random.
+  // Boundaries are random, in Firefox their lengths too.
   const boundary = /boundary=(\S+)/.exec(request.headers["content-type"] ?? "")?.[1];
   const text = boundary ? body.toString("latin1").replaceAll(boundary, "BOUNDARY") : body.toString("latin1");
+  const uniform = (name, value) => (name === "content-length" ? String(text.length) : value.replace(boundary, "BOUNDARY"));
   return {
     method: request.method,
     url: request.url,
-    lines: lines.map(([name, value]) => [name, boundary ? value.replace(boundary, "BOUNDARY") : value]),
-    // Firefox and Chromium have boundaries of other lengths, never of another length in one browser.
+    lines: lines.map(([name, value]) => [name, boundary ? uniform(name, value) : value]),
     content: `${text.length} ${createHash("sha256").update(text, "latin1").digest("hex").slice(0, 16)}`,
   };
 }
