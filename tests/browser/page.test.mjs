@@ -24,7 +24,7 @@ for (const name of browsers) {
 
     const open = async () => {
       const page = await visitor.open(lab.url, collectConnections);
-      await direct(page);
+      await isUp(page);
       // The badge comes with the second script, and so do direct sockets.
       await until(5_000, "extras", () => page.evaluate(() => document.querySelector("wingman-badge") !== null));
       return page;
@@ -50,7 +50,7 @@ for (const name of browsers) {
     }));
     const onHost = (act, ...args) => host.evaluate(act, ...args);
     const state = (page) => page.evaluate(() => ({ state: __wingman.state, why: __wingman.why, stats: __wingman.stats }));
-    const direct = (page) => until(15_000, "direct", async () => (await state(page)).state === "direct", async () => JSON.stringify(await state(page)));
+    const isUp = (page) => until(15_000, "direct", async () => (await state(page)).state === "direct", async () => JSON.stringify(await state(page)));
 
     test("comes up, and says so", async () => {
       const page = await open();
@@ -72,6 +72,57 @@ for (const name of browsers) {
       await page.close();
     });
 
+    /** Runs in a page before its scripts: makes sockets as soon as they could be direct, then asks the lab to go on. */
+    const openSocketsEarly = () => {
+      window.log = [];
+      const note = (name, socket) => {
+        for (const type of ["open", "message", "error", "close"]) {
+          socket.addEventListener(type, ({ code, data }) => log.push([name, type, code ?? data ?? ""].join(" ").trim()));
+        }
+      };
+      new MutationObserver((_, observer) => {
+        if (!document.querySelector("wingman-badge")) return;
+        observer.disconnect();
+        window.wasUp = __wingman.state === "direct";
+        window.kept = new WebSocket("/ws/echo");
+        note("kept", kept);
+        kept.onopen = () => kept.send("hello");
+        const closed = new WebSocket("/ws/echo");
+        note("closed", closed);
+        closed.close();
+        try {
+          kept.send("too early");
+        } catch (error) {
+          log.push(error.name);
+        }
+        if (!location.search) fetch("/api/release");
+      }).observe(document, { childList: true, subtree: true });
+    };
+    const early = ["InvalidStateError", "closed error", "closed close 1006"];
+
+    test("a socket that is made while the document loads waits for the path", async () => {
+      const asked = await onHost(() => lab.requests);
+      lab.hold();
+      const page = await visitor.open(lab.url, openSocketsEarly);
+      await until(10_000, "echo", () => page.evaluate(() => log.includes("kept message hello")));
+      assert.equal(await page.evaluate(() => wasUp), false);
+      assert.deepEqual(await page.evaluate(() => log), [...early, "kept open", "kept message hello"]);
+      assert.equal((await state(page)).stats.exchanges.direct, 1);
+      assert.equal((await onHost(() => lab.requests)) - asked, 1, "the one that was closed was never asked for");
+      await page.close();
+    });
+
+    test("but not for long", async () => {
+      lab.hold();
+      const page = await visitor.open(`${lab.url}/?hold`, openSocketsEarly);
+      await until(4_000, "echo", () => page.evaluate(() => log.includes("kept message hello")));
+      assert.deepEqual(await page.evaluate(() => log), [...early, "kept open", "kept message hello"]);
+      assert.equal((await state(page)).stats.exchanges.direct, 0);
+      lab.release();
+      await isUp(page);
+      await page.close();
+    });
+
     for (const [what, breakIt] of [
       ["a channel that is closed", () => connections.at(-1).channels[2].close()],
       ["a connection that is closed", () => connections.at(-1).close()],
@@ -85,7 +136,7 @@ for (const name of browsers) {
         await until(2_000, "closed", () => page.evaluate(() => log.at(-1) === "close 1006"));
         assert.deepEqual(await page.evaluate(() => log), ["open", "close 1006"]);
         const start = performance.now();
-        await direct(page);
+        await isUp(page);
         console.log(name, "back after", performance.now() - start);
         await openSocket(page);
         assert.ok((await state(page)).stats.exchanges.direct >= 2);
@@ -131,7 +182,7 @@ for (const name of browsers) {
       }));
       await sleep(1_000);
       await onHost(() => (lab.frozen = false));
-      await direct(page);
+      await isUp(page);
       console.log(name, "offers", await onHost(() => [lab.offers, lab.peers]));
       assert.deepEqual(await page.evaluate(() => log), ["open", "close 1006"]);
       await page.close();
@@ -178,7 +229,7 @@ for (const name of browsers) {
       await onHost(() => lab.bye("shutdown"));
       const [ms, why] = await fell;
       assert.equal(why, "the host stops");
-      await direct(page);
+      await isUp(page);
       await page.close();
     });
 
@@ -188,7 +239,7 @@ for (const name of browsers) {
       await page.goto(`${lab.url}/other`);
       await until(2_000, "bye", async () => (await onHost(() => lab.byes)) > before);
       await page.goBack();
-      await direct(page);
+      await isUp(page);
       await page.close();
     });
 
@@ -206,7 +257,7 @@ for (const name of browsers) {
       const before = visitor.problems.length;
       lab.missing = "extras.js";
       const page = await visitor.open(lab.url);
-      await direct(page);
+      await isUp(page);
       assert.equal(await openSocket(page), lab.url.replace("http", "ws") + "/ws/echo");
       const [status, path] = await page.evaluate(async () => {
         const response = await fetch("/api/x");

@@ -224,8 +224,9 @@ describe("sample app", () => {
       });
 
       test("nothing went wrong on any page", () => {
-        // Leaving a page ends what it was loading, and the rounds above abort their streams.
-        const aborted = /ERR_ABORTED|NS_BINDING_ABORTED|NS_ERROR_ABORT|AbortError/;
+        // Leaving a page ends what it was loading, and the rounds above abort their streams; of one that came directly
+        // Firefox says that the worker failed (docs/protocol.md, "console").
+        const aborted = /ERR_ABORTED|NS_BINDING_ABORTED|NS_ERROR_ABORT|AbortError|A ServiceWorker intercepted the request and/;
         assert.deepEqual(visitor.problems.filter((problem) => !aborted.test(problem)), []);
       });
     });

@@ -85,7 +85,7 @@ describe("situations", { concurrency: 1 }, () => {
     describe(name, () => {
       let browser;
       before(async () => {
-        browser = await launch(name, { asleep: (IDLE_SECONDS * 1000) / 2 });
+        browser = await launch(name, { asleep: true });
       });
       after(() => browser?.close());
 

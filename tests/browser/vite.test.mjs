@@ -4,16 +4,17 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { browsers, launch, startRelay, startViteApp, until } from "./harness.mjs";
 
-/** Notes every WebSocket: Vite's client falls back to the origin's own port if the URL's one fails. */
+/** Notes native sockets of the app: Vite's client falls back to the origin's own port if the URL's one fails. */
 function noteSockets() {
-  const Native = WebSocket;
   window.sockets = [];
-  window.WebSocket = class extends Native {
-    constructor(...args) {
-      super(...args);
-      window.sockets.push(this);
-    }
-  };
+  window.WebSocket = new Proxy(WebSocket, {
+    construct(target, parameters, newTarget) {
+      const socket = Reflect.construct(target, parameters, newTarget);
+      const { host, pathname } = new URL(socket.url);
+      if (!pathname.startsWith("/_wingman/")) window.sockets.push(host);
+      return socket;
+    },
+  });
 }
 
 describe("Vite with React", () => {
@@ -49,13 +50,6 @@ describe("Vite with React", () => {
         await page.evaluate(() => (window.marker = "this very page"));
       });
 
-      test("its hot-update socket goes through the URL", async () => {
-        const sockets = await until(10_000, "an open socket", () =>
-          page.evaluate(() => window.sockets.every((s) => s.readyState === 1) && window.sockets.map((s) => [new URL(s.url).host, s.protocol])),
-        );
-        assert.deepEqual(sockets, [[new URL(url).host, "vite-hmr"]]);
-      });
-
       test("an edited component changes in place, its state kept", async (t) => {
         for (const [from, to] of [["first", "second"], ["second", "third"]]) {
           const started = performance.now();
@@ -66,6 +60,13 @@ describe("Vite with React", () => {
         await page.click("button");
         await textBecomes("third text, count 4");
         assert.equal(await page.evaluate(() => window.marker), "this very page");
+      });
+
+      test("its hot-update socket goes through the URL, natively or directly", async () => {
+        const hosts = await page.evaluate(() => window.sockets);
+        assert.deepEqual(hosts.filter((host) => host !== new URL(url).host), []);
+        const direct = await page.evaluate(() => window.__wingman?.stats.exchanges.direct ?? 0);
+        assert.ok(hosts.length === 1 || direct > 0, "there is one");
       });
 
       test("an edited style changes in place", async () => {

@@ -43,11 +43,14 @@ const launchers = {
 /** Puppeteer's, which keep tabs awake that nobody sees. */
 const AWAKE = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
 
+/** Firefox gives a worker 30 s, and the page keeps its own alive for minutes by a message every 10 s. */
+const SHORT_LIVES = { "dom.serviceWorkers.idle_timeout": 3_000 };
+
 /**
  * Starts one of `browsers` with a fresh profile. `asleep`: hidden tabs are slowed down as for a person, and Firefox
- * stops a worker after so many milliseconds without use (Chromium never does it under a driver: `stopWorkers`).
+ * soon stops a worker that nobody uses (Chromium never does it under a driver: `stopWorkers`).
  */
-export async function launch(name, { asleep } = {}) {
+export async function launch(name, { asleep = false } = {}) {
   const { extraPrefsFirefox, ...launcher } = launchers[name];
   const browser = await puppeteer.launch({
     headless: true,
@@ -59,7 +62,7 @@ export async function launch(name, { asleep } = {}) {
     handleSIGTERM: false,
     handleSIGHUP: false,
     ...launcher,
-    ...(extraPrefsFirefox && { extraPrefsFirefox: { ...extraPrefsFirefox, ...(asleep && { "dom.serviceWorkers.idle_timeout": asleep }) } }),
+    ...(extraPrefsFirefox && { extraPrefsFirefox: { ...extraPrefsFirefox, ...(asleep && SHORT_LIVES) } }),
     ...(asleep && { ignoreDefaultArgs: AWAKE }),
   });
   return new Browser(name, browser);

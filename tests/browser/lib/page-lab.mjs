@@ -26,6 +26,7 @@ class PageLab {
   #scripts = new Map();
   #host;
   #pages = new Map();
+  #held;
 
   async start() {
     const folder = await mkdtemp(join(tmpdir(), "wingman-page-"));
@@ -66,6 +67,16 @@ class PageLab {
   /** The tag of the visitor that the relay knows the browser as. */
   visitor;
 
+  /** Keeps what pages say to the host, until one of them asks for `/api/release`. */
+  hold() {
+    this.#held = [];
+  }
+
+  release() {
+    for (const text of this.#held?.splice(0) ?? []) this.#host?.send(text);
+    this.#held = undefined;
+  }
+
   /** What pages said last, by type. */
   heard = [];
 
@@ -88,6 +99,7 @@ class PageLab {
     } else if (pathname === "/host") {
       response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>host</title><script src=/host.js></script>");
     } else if (pathname.startsWith("/api/")) {
+      if (pathname === "/api/release") this.release();
       response.writeHead(200, { "content-type": "text/plain", "x-path": "relay" }).end("relay");
     } else {
       const config = { session: "lab", direct: true, badge: true, timeoutMs: 10000, stun: [], relayOnlyPaths: ["/host", "/relay-only/"], ...this.config };
@@ -128,7 +140,10 @@ class PageLab {
     socket.on("message", (data) => {
       const message = JSON.parse(data);
       this.heard.push(message);
-      if (message.type !== "connection-state") this.#host?.send(JSON.stringify({ peer, message }));
+      if (message.type === "connection-state") return;
+      const text = JSON.stringify({ peer, message });
+      if (this.#held) this.#held.push(text);
+      else this.#host?.send(text);
     });
   }
 }
