@@ -74,7 +74,7 @@ impl Gate {
         if let Some(address) = address.filter(|address| !self.trusted.contains(*address))
             && let Some(place) = self.places.take(address)?
         {
-            // What a stream has room for that goes when it does.
+            // The one thing that a stream keeps for others until its end.
             stream.tracer = Some(Tracer(Box::new(Held { _place: Arc::new(place) })));
         }
         Ok(())

@@ -31,6 +31,8 @@ async fn killed_its_requests_are_answered_or_cut_at_once() {
 async fn away_its_visitors_wait_and_are_told() {
     let (mut share, _handed) = Share::handing_over_with(hasty_edge(), HostOptions::default()).await;
     share.host.program().kill().await;
+    // A request before that would have been sent, and be lost.
+    until("the edge knows", AT_ONCE, async || share.edge.metrics().await.get("links") == 0.0).await;
     let asked = Instant::now();
     let page = ask(&share, "/").await.response(false).await.expect("whole");
     let waited = asked.elapsed();
