@@ -2,12 +2,13 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: demo test bench fmt static lint unit browser advisories deps build-deps help
+.PHONY: demo test bench bench-relay bench-direct bench-deps fmt static lint unit browser advisories deps build-deps help
 
 help:
 	@echo "make demo    build, start an edge on loopback and share an app (PORT=… for yours)"
 	@echo "make test    install what tests need and run all of them"
-	@echo "make bench   measure against nginx, plain Pingora, bore and rathole"
+	@echo "make bench   measure both paths: bench-relay against nginx, plain Pingora, bore and rathole,"
+	@echo "             bench-direct against Chromium and libdatachannel; BENCH_ARGS=--quick for a look"
 	@echo "make fmt     format"
 	@echo "make lint | unit | browser    parts of make test; make deps | build-deps    what it installs"
 	@echo "make advisories    cargo deny's check of known vulnerabilities (needs the internet)"
@@ -36,14 +37,22 @@ unit:
 	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-sample-app
 	WINGMAN_BIN_DIR=$(CURDIR)/target/release $(CARGO) nextest run --workspace --locked
 	npm --prefix static --silent test
+	scripts/node.sh --test tests/bench/direct/*.test.mjs
 
 browser:
 	WINGMAN_BIN_DIR=$(CURDIR)/target/release npm --prefix tests/browser test
 
-bench:
-	@scripts/install-bench-deps.sh
-	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-bench
+bench: bench-relay bench-direct
+
+bench-relay: bench-deps
 	target/release/wingman-bench $(BENCH_ARGS)
+
+bench-direct: bench-deps
+	WINGMAN_BIN_DIR=$(CURDIR)/target/release scripts/node.sh tests/bench/direct/main.mjs $(BENCH_ARGS)
+
+bench-deps:
+	@scripts/install-bench-deps.sh
+	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-sample-app -p wingman-bench
 
 fmt:
 	$(CARGO) fmt --all

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what `make bench` needs on a Debian 12 that has a Rust toolchain: nginx and wrk from Debian, the tunnels
-# it compares with from crates.io, into tests/bench/.tools. With --profile also perf and strace.
+# Installs what `make bench` needs on a Debian 12 that has a Rust toolchain: programs from Debian, the tunnels
+# it compares with from crates.io, into tests/bench/.tools, and what the bench of the direct path runs on from npm.
+# With --profile also perf and strace.
 # Run it as often as you like: what is there already is left alone, and then it needs no network.
 set -euo pipefail
 
@@ -11,6 +12,8 @@ PACKAGES=(
   build-essential pkg-config # C parts of the crates
   nginx-light                # the origin
   wrk                        # load
+  chromium                   # visitor of the direct path
+  iproute2 util-linux        # networks of its own: ip, nsenter, unshare
 )
 TOOLS=tests/bench/.tools
 BORE_VERSION=0.6.0
@@ -38,7 +41,12 @@ install_tunnel() {
 
 command -v cargo >/dev/null || die "no cargo: install the Rust toolchain first, https://rustup.rs"
 
+add_node_package
 install_packages "${PACKAGES[@]}"
+install_node
+install_node_modules tests/browser "${NPM[@]}"
+install_node_modules static "${NPM[@]}"
+install_node_modules tests/bench/direct "${NPM[@]}"
 install_tunnel bore-cli "$BORE_VERSION" bore --locked
 # Plain TCP is what is compared; its TLS and Noise transports would need OpenSSL. Not --locked: its lock file has
 # time 0.3.29, which no Rust since 1.80 compiles.

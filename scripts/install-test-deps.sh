@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what `make test` and `make bench` need on a Debian 12 that has a Rust toolchain.
+# Installs what `make test` needs on a Debian 12 that has a Rust toolchain.
 # Run it as often as you like: what is there already is left alone, and then it needs no network.
 set -euo pipefail
 
@@ -21,36 +21,6 @@ PACKAGES=(
 NEXTEST_VERSION=0.9.143
 DENY_VERSION=0.20.2
 
-# A Node from npm knows only the authorities it was built with; the machine may have one of its own.
-system_roots=/etc/ssl/certs/ca-certificates.crt
-if [[ -z ${NODE_EXTRA_CA_CERTS:-} && -r $system_roots ]]; then
-  export NODE_EXTRA_CA_CERTS=$system_roots
-fi
-
-# The Node of tests/browser/node comes first. Under Debian's own, npm would leave out every optional
-# dependency that wants a newer one, without a word: Vite's native parts are such.
-install_node() {
-  install_node_modules tests/browser/node npm
-  local node=(tests/browser/node/node_modules/node-linux-*/bin/node)
-  [[ -x ${node[0]} ]] || die "there is no Node for $(uname -sm) in tests/browser/node"
-  NPM=("$PWD/${node[0]}" "$PWD/tests/browser/node/node_modules/npm/bin/npm-cli.js")
-}
-
-# Arguments: the folder of a package.json, and the npm to use.
-install_node_modules() {
-  local folder=$1 stamp=$1/node_modules/.installed-from wanted
-  wanted=$(cat "$folder"/package{,-lock}.json tests/browser/node/package-lock.json | sha256sum)
-  if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
-    say "Node modules of $folder: all there"
-    return
-  fi
-  say "Node modules of $folder: npm ci"
-  shift
-  # What the machine's cache has is not asked for again.
-  quietly 300 env -C "$folder" "$@" ci --no-audit --no-fund --prefer-offline || die "npm ci failed in $folder"
-  printf '%s\n' "$wanted" >"$stamp"
-}
-
 install_cargo_tool() {
   local name=$1 version=$2
   if cargo "$name" --version >/dev/null 2>&1; then
@@ -65,9 +35,7 @@ install_cargo_tool() {
 
 command -v cargo >/dev/null || die "no cargo: install the Rust toolchain first, https://rustup.rs"
 
-# Any Node will do to fetch the tests' own. One that is not Debian's stays.
-command -v node >/dev/null || PACKAGES+=(nodejs)
-command -v npm >/dev/null || PACKAGES+=(npm)
+add_node_package
 install_packages "${PACKAGES[@]}"
 install_node
 install_node_modules tests/browser "${NPM[@]}"

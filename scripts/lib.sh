@@ -66,3 +66,39 @@ install_packages() {
   quietly 1200 "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get -qq -y --no-install-recommends install "${missing[@]}" || die "apt-get install failed"
 }
+
+# Any Node will do to fetch the tests' own. One that is not Debian's stays. To be called before install_packages.
+add_node_package() {
+  command -v node >/dev/null || PACKAGES+=(nodejs)
+  command -v npm >/dev/null || PACKAGES+=(npm)
+}
+
+# A Node from npm knows only the authorities it was built with; the machine may have one of its own.
+system_roots=/etc/ssl/certs/ca-certificates.crt
+if [[ -z ${NODE_EXTRA_CA_CERTS:-} && -r $system_roots ]]; then
+  export NODE_EXTRA_CA_CERTS=$system_roots
+fi
+
+# The Node of tests/browser/node comes first. Under Debian's own, npm would leave out every optional
+# dependency that wants a newer one, without a word: Vite's native parts are such.
+install_node() {
+  install_node_modules tests/browser/node npm
+  local node=(tests/browser/node/node_modules/node-linux-*/bin/node)
+  [[ -x ${node[0]} ]] || die "there is no Node for $(uname -sm) in tests/browser/node"
+  NPM=("$PWD/${node[0]}" "$PWD/tests/browser/node/node_modules/npm/bin/npm-cli.js")
+}
+
+# Arguments: the folder of a package.json, and the npm to use.
+install_node_modules() {
+  local folder=$1 stamp=$1/node_modules/.installed-from wanted
+  wanted=$(cat "$folder"/package{,-lock}.json tests/browser/node/package-lock.json | sha256sum)
+  if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then
+    say "Node modules of $folder: all there"
+    return
+  fi
+  say "Node modules of $folder: npm ci"
+  shift
+  # What the machine's cache has is not asked for again.
+  quietly 300 env -C "$folder" "$@" ci --no-audit --no-fund --prefer-offline || die "npm ci failed in $folder"
+  printf '%s\n' "$wanted" >"$stamp"
+}

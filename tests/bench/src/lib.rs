@@ -7,6 +7,8 @@
 //! - [`run`]: rounds over points over peers. [`memory`], [`session`], [`socket`]: what idling costs.
 //! - [`figures`]: the results. [`target`], [`report`], [`json`]: how they are shown.
 //!
+//! The bench of the direct path is `tests/bench/direct`; [`line`] is the network that it measures through.
+//!
 //! Nothing here fails because something is slow: benches show, tests judge.
 
 pub mod child;
@@ -14,6 +16,7 @@ pub mod cli;
 pub mod client;
 pub mod figures;
 pub mod json;
+pub mod line;
 pub mod load;
 pub mod memory;
 pub mod origin;

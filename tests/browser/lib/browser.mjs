@@ -40,6 +40,7 @@ const launchers = {
   },
 };
 
+<<<<<<< HEAD
 /** Puppeteer's, which keep tabs awake that nobody sees. */
 const AWAKE = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
 
@@ -52,6 +53,10 @@ const SHORT_LIVES = { "dom.serviceWorkers.idle_timeout": 3_000 };
  */
 export async function launch(name, { asleep = false } = {}) {
   const { extraPrefsFirefox, ...launcher } = launchers[name];
+=======
+/** Starts one of `browsers` with a fresh profile, with more `args` and other `options` of puppeteer if need be. */
+export async function launch(name, { args = [], ...options } = {}) {
+>>>>>>> 5907839 (Bench of the direct path: router, stage, stacks)
   const browser = await puppeteer.launch({
     headless: true,
     defaultViewport: { width: 1280, height: 900 },
@@ -61,9 +66,15 @@ export async function launch(name, { asleep = false } = {}) {
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
+<<<<<<< HEAD
     ...launcher,
     ...(extraPrefsFirefox && { extraPrefsFirefox: { ...extraPrefsFirefox, ...(asleep && SHORT_LIVES) } }),
     ...(asleep && { ignoreDefaultArgs: AWAKE }),
+=======
+    ...launchers[name],
+    args: [...(launchers[name].args ?? []), ...args],
+    ...options,
+>>>>>>> 5907839 (Bench of the direct path: router, stage, stacks)
   });
   return new Browser(name, browser);
 }

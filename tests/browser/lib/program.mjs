@@ -86,6 +86,11 @@ export class Program {
     return this.#child.pid;
   }
 
+  /** Where it reads from, if `stdio` says so. */
+  get stdin() {
+    return this.#child.stdin;
+  }
+
   /** SIGKILL, and waits until it is gone. */
   async kill() {
     this.#signal("SIGKILL");
