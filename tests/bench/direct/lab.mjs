@@ -73,6 +73,8 @@ export class Lab {
       await ip("link", "set", "lo", "up");
       await ip("address", "add", `${address}/24`, "dev", devices[index]);
       await ip("link", "set", devices[index], "up");
+      // Browsers offer the address by which they would reach the internet; there is none behind it.
+      await ip("route", "add", "default", "dev", devices[index]);
     }
   }
 }
