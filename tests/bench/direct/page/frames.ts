@@ -3,6 +3,7 @@
 import { Exchange } from "../../../../static/src/page/exchange.ts";
 import { parseConfig } from "../../../../static/src/page/config.ts";
 import { Peer } from "../../../../static/src/page/peer.ts";
+import { field } from "../../../../static/src/wire/direct.ts";
 import { encodeRequest } from "../../../../static/src/wire/head.ts";
 import type { Reason } from "../../../../static/src/wire/signal.ts";
 
@@ -21,8 +22,7 @@ class Bench {
   #peer: Peer | undefined;
 
   /** How long it took, in ms. */
-  async connect(): Promise<number> {
-    await learnCookies();
+  connect(): Promise<number> {
     const tag = document.querySelector<HTMLScriptElement>("script[data-wingman]");
     const config = parseConfig(tag?.dataset["wingman"]);
     if (config === undefined) throw new Error("the document has no configuration of ours");
@@ -89,15 +89,10 @@ class Bench {
   #open(method: string, target: string, upgrade: boolean): Exchange {
     const carrier = this.#peer?.carriers[LANE];
     if (carrier === undefined) throw new Error("not connected");
-    const head = encodeRequest({ method, target, scheme: "http", authority: location.host, fields: [["accept", "*/*"]] });
+    // Without cookies, which the host would have to know.
+    const fields = [[field.credentials, "omit"]] as const;
+    const head = encodeRequest({ method, target, scheme: "http", authority: location.host, fields });
     return new Exchange(carrier, { head, content: undefined, upgrade, onIdle: () => undefined });
-  }
-}
-
-/** The host runs a request directly only where it has seen a relayed one: it must know the cookies of the place. */
-async function learnCookies(): Promise<void> {
-  for (const [path, method] of [["/download?bytes=1", "GET"], ["/status/200", "GET"], ["/upload", "POST"]] as const) {
-    await (await fetch(path, { method, cache: "no-store" })).text();
   }
 }
 
