@@ -1,17 +1,17 @@
 // Bulk both ways through each network by each stack.
 
-import { STACKS } from "./figures.mjs";
 import { NETWORKS } from "./networks.mjs";
 import { startStacks } from "./stacks.mjs";
 
 /** Adds to `figures.bulk`, round by round. */
-export async function measureBulk(stage, figures, { rounds, seconds, paths }) {
-  const stacks = await startStacks(stage);
+export async function measureBulk(stage, figures, { rounds, seconds, paths, conditions, stacks: names }) {
+  const stacks = await startStacks(stage, names);
+  const networks = NETWORKS.filter(({ path, condition }) => paths.includes(path) && conditions.includes(condition));
   for (let round = 0; round < rounds; round++) {
-    for (const { path, condition, network, side } of NETWORKS.filter(({ path }) => paths.includes(path))) {
+    for (const { path, condition, network, side } of networks) {
       // Nobody always comes after the same neighbour's mess.
-      for (let turn = 0; turn < STACKS.length; turn++) {
-        const name = STACKS[(turn + round) % STACKS.length];
+      for (let turn = 0; turn < names.length; turn++) {
+        const name = names[(turn + round) % names.length];
         await stage.lab.become({ ...network, seed: round });
         await measure(figures, { round, path, condition, name }, stacks[name], side, seconds * 1_000);
       }

@@ -1,7 +1,8 @@
 // The command line.
 
 import { parseArgs } from "node:util";
-import { PATHS } from "./networks.mjs";
+import { STACKS } from "./figures.mjs";
+import { CONDITIONS, PATHS } from "./networks.mjs";
 
 export const PARTS = ["setup", "small", "worker", "bulk"];
 
@@ -14,6 +15,8 @@ on stderr. Needs root: its network is made of namespaces. WINGMAN_BIN_DIR says w
   --quick         two minutes that show whether everything works; the figures mean little
   --only A,B      of ${PARTS.join(", ")}
   --paths A,B     of ${Object.keys(PATHS).join(", ")}
+  --conditions A,B  of ${Object.keys(CONDITIONS).join(", ")}; for bulk
+  --stacks A,B    of ${STACKS.join(", ")}; ratios need all of them
   --json FILE     write all figures there
   --help`;
 
@@ -27,6 +30,8 @@ export function parse(args) {
       quick: { type: "boolean", default: false },
       only: { type: "string" },
       paths: { type: "string" },
+      conditions: { type: "string" },
+      stacks: { type: "string" },
       json: { type: "string" },
       help: { type: "boolean", default: false },
     },
@@ -41,6 +46,8 @@ export function parse(args) {
     pages: values.quick ? 2 : 9,
     parts: some("--only", values.only, PARTS),
     paths: some("--paths", values.paths, Object.keys(PATHS)),
+    conditions: some("--conditions", values.conditions, Object.keys(CONDITIONS)),
+    stacks: some("--stacks", values.stacks, STACKS),
   };
 }
 
