@@ -101,16 +101,8 @@ impl Endpoint {
             // A system that does not say where it was sent to.
             None => inboxes.iter().find(|(ip, _)| family(ip)),
         };
-        let Some((_, inbox)) = inbox else { return };
-        let mut queue = inbox.0.lock();
-        if queue.bytes + datagram.len() > MAX_INBOX {
-            return;
-        }
-        queue.bytes += datagram.len();
-        queue.datagrams.push_back((from, datagram.into()));
-        if let Some(waker) = queue.waker.take() {
-            drop(queue);
-            waker.wake();
+        if let Some((_, inbox)) = inbox {
+            inbox.put(from, datagram);
         }
     }
 
@@ -222,6 +214,20 @@ impl Drop for Endpoint {
 }
 
 impl Inbox {
+    /// What does not fit is lost.
+    pub(super) fn put(&self, from: SocketAddr, datagram: &[u8]) {
+        let mut queue = self.0.lock();
+        if queue.bytes + datagram.len() > MAX_INBOX {
+            return;
+        }
+        queue.bytes += datagram.len();
+        queue.datagrams.push_back((from, datagram.into()));
+        if let Some(waker) = queue.waker.take() {
+            drop(queue);
+            waker.wake();
+        }
+    }
+
     /// Copies the next datagram into `buffer`.
     pub(super) fn poll_next(
         &self,
