@@ -105,7 +105,7 @@ impl Pacer {
         let fresh = u128::from(rate) * elapsed.as_nanos() / 1_000_000_000;
         let fresh = i64::try_from(fresh).unwrap_or(i64::MAX);
         // A timer may be late by a tick.
-        let bucket = i64::try_from(rate / 500).unwrap_or(i64::MAX).max(MIN_BUCKET);
+        let bucket = i64::try_from(rate / 500).unwrap_or(i64::MAX).clamp(MIN_BUCKET, MAX_BUCKET);
         self.tokens = self.tokens.saturating_add(fresh).min(bucket);
     }
 
@@ -125,6 +125,8 @@ impl Pacer {
 const TICK: Duration = Duration::from_millis(1);
 /// 16 datagrams.
 const MIN_BUCKET: i64 = 16 * 1_200;
+/// More at once may overflow the socket buffer of a browser.
+const MAX_BUCKET: i64 = 40 * 1_200;
 
 #[cfg(test)]
 mod tests {

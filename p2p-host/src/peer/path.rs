@@ -78,12 +78,16 @@ impl Path {
     }
 
     /// Bytes per second that datagrams may leave with; `None`: as fast as they come. Where the path is as short
-    /// as a timer's tick, the budget alone keeps bursts small.
+    /// as a timer's tick, the budget alone keeps bursts small. Twice what is known to arrive, so that it can grow: a
+    /// whole window at once overflows the socket buffer of a browser that is busy (Chromium's holds 56 datagrams),
+    /// and SCTP takes many round trips to grow again after that.
     pub(super) fn pace(&self) -> Option<u64> {
-        if self.round_trip().is_none_or(|round_trip| round_trip < SHORT) {
-            return None;
-        }
-        Some(self.rates.best().unwrap_or(0).saturating_mul(2).max(MIN_PACE))
+        let round_trip = self.round_trip().filter(|round_trip| *round_trip >= SHORT)?;
+        let initial = INITIAL_BUDGET as u128 * 1_000_000 / round_trip.as_micros().max(1);
+        let known = u64::try_from(initial).unwrap_or(u64::MAX).max(self.rates.best().unwrap_or(0));
+        // Before anything is known, a short path's bursts are bounded too.
+        let most = self.rates.best().unwrap_or(0).max(FIRST_PACE / 2);
+        Some(known.min(most).saturating_mul(2))
     }
 }
 
@@ -131,7 +135,7 @@ const GAIN_PERCENT: u128 = 150;
 /// Below it bursts are as short as a timer's tick.
 const SHORT: Duration = Duration::from_millis(2);
 /// 16 datagrams in a millisecond.
-const MIN_PACE: u64 = 16 * 1_200 * 1_000;
+const FIRST_PACE: u64 = 16 * 1_200 * 1_000;
 const MIN_WINDOW: Duration = Duration::from_millis(10);
 const ROUND_TRIP_AGE: Duration = Duration::from_secs(30);
 const RATE_AGE: Duration = Duration::from_secs(5);
@@ -186,7 +190,24 @@ mod tests {
         let mut idle = Path::new();
         saturate(&mut idle, Instant::now(), ms(100), 10, 20);
         assert_eq!(idle.budget(), INITIAL_BUDGET);
-        assert_eq!(idle.pace(), Some(MIN_PACE));
+        // Two first budgets in a round trip of 100 ms.
+        assert_eq!(idle.pace(), Some(20 * INITIAL_BUDGET as u64));
+    }
+
+    #[test]
+    fn the_pace_is_twice_what_arrives_and_bounded_before_anything_has() {
+        let paced = |round_trip| {
+            let mut path = Path::new();
+            path.on_round_trip(Instant::now(), round_trip);
+            path.pace()
+        };
+        assert_eq!(paced(Duration::from_micros(1_999)), None);
+        assert_eq!(paced(ms(2)), Some(FIRST_PACE));
+        assert_eq!(paced(ms(5)), Some(FIRST_PACE));
+        assert_eq!(paced(ms(50)), Some(40 * INITIAL_BUDGET as u64));
+        let mut path = Path::new();
+        saturate(&mut path, Instant::now(), ms(5), 30_000_000, 20);
+        assert_eq!(path.pace(), Some(60_000_000));
     }
 
     #[test]

@@ -29,6 +29,8 @@ export interface StreamUser {
 /** The browser's buffer holds what the network does not take yet; what waits in the mux can still be overtaken. */
 const HIGH = 512 * 1024;
 const LOW = 128 * 1024;
+/** Between two reads of one reader are at most so many turns of promises. */
+const READER_TURNS = 16;
 /** What a host takes on a channel (`p2p-host/src/peer/peer.rs`): more would cost the peer, where a request can go by relay. */
 const HOST_LIMITS = { maxStreams: 64, maxHead: 64 * 1024 };
 
@@ -38,6 +40,8 @@ export class Carrier {
   readonly #mux = new Mux(performance.now(), HOST_LIMITS);
   readonly #users = new Map<number, StreamUser>();
   #flushing = false;
+  #waitsForReaders = false;
+  #reads = 0;
   #sent = 0;
 
   constructor(channel: RTCDataChannel, events: CarrierEvents) {
@@ -58,7 +62,7 @@ export class Carrier {
       }
       events.heard();
       this.#dispatch();
-      this.#flushSoon();
+      void this.#flushAfterReaders();
     };
     channel.onbufferedamountlow = (): void => {
       this.flush();
@@ -109,7 +113,8 @@ export class Carrier {
 
   read(id: number): Incoming | undefined {
     const item = this.#mux.read(id);
-    if (this.#mux.hasOutput) this.#flushSoon();
+    this.#reads++;
+    if (this.#mux.hasOutput) void this.#flushAfterReaders();
     return item;
   }
 
@@ -164,6 +169,21 @@ export class Carrier {
       this.#flushing = false;
       this.flush();
     });
+  }
+
+  /**
+   * The mux widens a stream's window only if nothing waits to be read when credit leaves. Readers take what has arrived
+   * piece by piece, in turns of promises: in between it would seem that they do not keep up.
+   */
+  async #flushAfterReaders(): Promise<void> {
+    if (this.#waitsForReaders) return;
+    this.#waitsForReaders = true;
+    for (let reads; reads !== this.#reads; ) {
+      reads = this.#reads;
+      for (let turn = 0; turn < READER_TURNS; turn++) await Promise.resolve();
+    }
+    this.#waitsForReaders = false;
+    this.flush();
   }
 
   #dispatch(): void {

@@ -110,6 +110,38 @@ async function broken(promise: Promise<unknown>): Promise<ExchangeError> {
 }
 
 describe("an exchange on a carrier", () => {
+  test("a reader that takes turns of promises keeps up: the host may send more and more at once", async () => {
+    const made = stage();
+    const { host } = made.channel;
+    const exchange = made.open();
+    await turns(2);
+    readAtHost(made);
+    host.sendHead(1, ok, false, false);
+    made.channel.flush();
+    await exchange.head;
+    // Half a window ends in the middle of a message.
+    const content = new Uint8Array(50_000);
+    void (async () => {
+      while (await exchange.read()) {
+        // As much as it takes to hand a piece to the worker.
+        for (let turn = 0; turn < 8; turn++) await Promise.resolve();
+      }
+    })();
+    /** What the host can send before it hears of the page again. */
+    const burst = (): number => {
+      let sent = 0;
+      for (let taken; (taken = host.sendData(1, content)); sent += taken) made.channel.flush();
+      return sent;
+    };
+    const bursts = [];
+    for (let times = 0; times < 5; times++) {
+      bursts.push(burst());
+      await turns();
+    }
+    assert.equal(bursts[0], 256 * 1024);
+    assert.ok(bursts.at(-1)! >= 1024 * 1024, String(bursts));
+  });
+
   test("without content leaves in one message, and the response is read to its end", async () => {
     const made = stage();
     const exchange = made.open();

@@ -84,8 +84,9 @@ export async function measureWorker(stage, figures, { rounds, seconds, paths }) 
       const up = await within(GO_MS, "uploads", page.evaluate(uploadFor, seconds * 1_000));
       figures.worker.push({ path, round, down, up });
     }
-    const relayed = await page.evaluate(() => __wingman.stats.bytes.relay.received);
-    if (relayed > 1e6) figures.failures.push(`${path}: ${relayed} bytes of the app's fetches went by relay`);
+    const { fallbacks, bytes } = await page.evaluate(() => __wingman.stats);
+    if (bytes.relay.received > 1e6) figures.failures.push(`${path}: ${bytes.relay.received} bytes of the app's downloads went by relay`);
+    if (fallbacks > 0) figures.failures.push(`${path}: ${fallbacks} of the app's requests fell back to the relay`);
     await visitor.leave();
   }
 }
