@@ -140,10 +140,12 @@ describe("situations", { concurrency: 1 }, () => {
           };
 
           test(`after ${IDLE_SECONDS} s without use`, async () => {
+            const id = await page.evaluate(() => window.socket?.id);
             await sleep(IDLE_SECONDS * 1000);
+            // Not even a poll that was open all the time broke.
+            assert.equal(await page.evaluate(() => window.socket?.id), id);
             if (what.keepsWorker) {
               await what.use([page], app);
-              assert.equal(await page.evaluate(() => workerStarts), 0, "the worker lived");
             } else {
               await browser.stopWorkers(page);
               await wake();
