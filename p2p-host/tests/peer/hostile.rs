@@ -57,12 +57,19 @@ async fn text_and_control_messages_that_make_no_sense_end_the_peer() {
     bad.links[0].send_control(br#"{"type":"of tomorrow"}"#.to_vec());
     ends_as(&stage, &bad, &good, Reason::Protocol).await;
 
-    // More than anybody reads, on a lane where nobody does.
+    // On a lane nobody would read it.
     let bad = stage.connected().await;
-    for _ in 0..wingman_link::MAX_CONTROL + 100 {
-        let hello = control::encode(&PageToHost::Hello { version: VERSION }).expect("encodes");
-        bad.links[3].send_control(hello);
-    }
+    let hello = control::encode(&PageToHost::Hello { version: VERSION }).expect("encodes");
+    bad.links[3].send_control(hello);
+    ends_as(&stage, &bad, &good, Reason::Protocol).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_was_not_agreed_on_ends_the_peer() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let bad = stage.connected().await;
+    bad.connection.create_data_channel("more", None).await.expect("a channel");
     ends_as(&stage, &bad, &good, Reason::Protocol).await;
 }
 

@@ -65,6 +65,11 @@ class Browser {
     atExit.add(this.#kill);
   }
 
+  /** Of its first process. */
+  get pid() {
+    return this.#browser.process().pid;
+  }
+
   /** A visitor of their own: cookies and storage are shared with no other. */
   async visitor() {
     const context = await this.#browser.createBrowserContext();
