@@ -12,6 +12,7 @@
 
 mod addresses;
 mod certificate;
+mod checks;
 mod connection;
 mod endpoint;
 mod outbox;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
-use tokio::time::timeout;
+use tokio::{net::UdpSocket, time::timeout};
 use wingman_mux::Incoming;
 use wingman_wire::{
     VERSION,
@@ -209,4 +209,33 @@ async fn signaling_that_makes_no_sense_is_survived() {
     let mut unknown = BytesMut::new();
     unknown.put_u8(1);
     assert_eq!(stage.peers.len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_cannot_have_others_flooded_with_checks() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let bad = stage.page().await;
+    bad.offer(false).await;
+    let mut victims = Vec::new();
+    for _ in 0..40 {
+        let victim = UdpSocket::bind("127.0.0.1:0").await.expect("UDP");
+        let port = victim.local_addr().expect("bound").port();
+        bad.signal(Body::IceCandidate(Candidate {
+            candidate: format!("candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host"),
+            sdp_mid: Some("0".into()),
+            sdp_m_line_index: Some(0),
+        }));
+        victims.push(victim);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let count = |victim: &UdpSocket| {
+        let mut buffer = [0; 2_000];
+        std::iter::from_fn(|| victim.try_recv(&mut buffer).ok()).count()
+    };
+    let checks: usize = victims.iter().map(count).sum();
+    assert!(checks >= 100, "they are checked: {checks}");
+    // 400 at once, then 200 in a second; without a bound it would be 40 times 50 in a second.
+    assert!(checks <= 400 + 200 * 3, "{checks} datagrams in two seconds");
+    assert_eq!(good.get(1, "/hello").await, hello());
 }
