@@ -14,6 +14,7 @@
 pub use crate::origin::OriginContent;
 
 mod asked;
+mod budget;
 mod carry;
 mod content;
 mod error;

@@ -13,6 +13,7 @@
 mod addresses;
 mod candidates;
 mod certificate;
+mod checks;
 mod connection;
 mod endpoint;
 mod outbox;

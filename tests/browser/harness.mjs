@@ -5,6 +5,8 @@ export { startDocuments } from "./lib/documents.mjs";
 export { startFakeHost } from "./lib/fake-host.mjs";
 export { Program, freePort } from "./lib/program.mjs";
 export { binaries, direct, startRelay } from "./lib/relay.mjs";
+export { hashOf, startBulkOrigin } from "./lib/bulk-origin.mjs";
+export { family, gauges, peak, privateMemory, resources } from "./lib/resources.mjs";
 export { startCookieOrigin } from "./lib/cookie-origin.mjs";
 export { startFilm } from "./lib/film.mjs";
 export { startExpressApp } from "./lib/express-app.mjs";

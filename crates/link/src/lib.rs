@@ -20,7 +20,5 @@ mod websocket;
 pub use burst::Burst;
 pub use driver::{Driver, Transmit};
 pub use exchange::Exchange;
-pub use state::{
-    Closed, Link, LinkOpenError, LinkSendError, MAX_CONTROL, MAX_CONTROL_BYTES, Stats,
-};
+pub use state::{Closed, ControlLimit, Link, LinkOpenError, LinkSendError, Stats};
 pub use websocket::{drive, websocket_config};

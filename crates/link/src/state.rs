@@ -16,12 +16,23 @@ use wingman_wire::{code::CloseCode, frame::StreamId};
 
 use crate::{driver::Wakers, exchange::Exchange};
 
-/// Control messages that may wait for their reader; more is a peer that floods. After a stall of the network a
-/// host gets at once what all its visitors have signaled meanwhile: the edge's budget for that stays below.
-pub const MAX_CONTROL: usize = 4096;
+/// Control messages that may wait for their reader; more is a peer that floods.
+#[derive(Clone, Copy, Debug)]
+pub struct ControlLimit {
+    /// How many.
+    pub messages: usize,
+    /// Their bytes in all.
+    pub bytes: usize,
+}
 
-/// Their bytes in all.
-pub const MAX_CONTROL_BYTES: usize = 2 * 1024 * 1024;
+impl ControlLimit {
+    /// Of a host's link. After a stall of the network a host gets at once what all its visitors have signaled
+    /// meanwhile: the edge's budget for that stays below.
+    pub const LINK: Self = Self { messages: 4096, bytes: 2 * 1024 * 1024 };
+
+    /// Of a carrier that has none.
+    pub const NONE: Self = Self { messages: 0, bytes: 0 };
+}
 
 /// Why a carrier is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,6 +117,7 @@ pub(crate) struct State {
     accepted: VecDeque<StreamId>,
     control: VecDeque<Bytes>,
     control_bytes: usize,
+    control_limit: ControlLimit,
     /// Tasks in [`Link::accept`], [`Link::control`] and [`Link::closed`].
     waiting: Vec<Waker>,
     round_trip: Option<Duration>,
@@ -133,7 +145,8 @@ impl State {
                 }
                 Event::Control(json) => {
                     self.control_bytes += json.len();
-                    if self.control.len() >= MAX_CONTROL || self.control_bytes > MAX_CONTROL_BYTES {
+                    let limit = self.control_limit;
+                    if self.control.len() >= limit.messages || self.control_bytes > limit.bytes {
                         return Err(Closed::Flood);
                     }
                     self.control.push_back(json);
@@ -165,8 +178,13 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// A carrier without its socket: give it to [`crate::drive`] or a [`crate::Driver`].
+    /// A host's link without its socket: give it to [`crate::drive`] or a [`crate::Driver`].
     pub fn new(config: Config) -> Self {
+        Self::with_control(config, ControlLimit::LINK)
+    }
+
+    /// A carrier of another kind.
+    pub fn with_control(config: Config, control_limit: ControlLimit) -> Self {
         Self(Arc::new(Mutex::new(State {
             mux: Mux::new(config, Instant::now()),
             slots: FxHashMap::default(),
@@ -176,6 +194,7 @@ impl Link {
             accepted: VecDeque::new(),
             control: VecDeque::new(),
             control_bytes: 0,
+            control_limit,
             waiting: Vec::new(),
             round_trip: None,
             sent: 0,

@@ -13,6 +13,7 @@ pub(crate) struct Process {
     peak: Gauge,
     threads: Gauge,
     files: Gauge,
+    tasks: Gauge,
     cpu: Counter,
 }
 
@@ -28,6 +29,7 @@ impl Process {
             peak: build.gauge("resident_memory_peak_bytes", "Most memory in RAM so far"),
             threads: build.gauge("threads", "Threads"),
             files: build.gauge("open_fds", "Open file descriptors"),
+            tasks: build.gauge("tasks", "Tasks of the runtime that says so"),
             cpu: build.float_count("cpu_seconds_total", "CPU time, user and system"),
         }
     }
@@ -53,6 +55,9 @@ impl Process {
         }
         if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
             self.files.set(files.count() as f64);
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.tasks.set(runtime.metrics().num_alive_tasks() as f64);
         }
         let ticks = std::fs::read_to_string("/proc/self/stat").ok().as_deref().and_then(cpu_ticks);
         if let Some(ticks) = ticks {

@@ -1,23 +1,21 @@
 //! A response that is kept in case it has to be given again.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use wingman_link::Exchange;
 use wingman_wire::code::ResetCode;
 
-use super::{carry::encode_head, progress::Failed, replay::Budget, runner::Ticket};
+use super::{budget::Claim, carry::encode_head, progress::Failed, runner::Ticket};
 
 /// What has come of a response so far, from its head on.
 #[derive(Debug)]
 pub(super) struct Recording {
-    budget: Arc<Budget>,
     head: Option<(StatusCode, HeaderMap)>,
     /// Under which the cookies of that head wait as well.
     ticket: Option<Ticket>,
     content: Vec<Bytes>,
-    bytes: usize,
+    /// The bytes of `content`.
+    claim: Claim,
     end: End,
 }
 
@@ -33,8 +31,9 @@ enum End {
 }
 
 impl Recording {
-    pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, head: None, ticket: None, content: Vec::new(), bytes: 0, end: End::Open }
+    /// `claim` is empty.
+    pub(super) fn new(claim: Claim) -> Self {
+        Self { head: None, ticket: None, content: Vec::new(), claim, end: End::Open }
     }
 
     /// The head as the origin gave it.
@@ -60,13 +59,12 @@ impl Recording {
         if !matches!(self.end, End::Open) {
             return;
         }
-        if self.bytes + data.len() > MAX_CONTENT || !self.budget.take(data.len()) {
+        if self.claim.amount() + data.len() > MAX_CONTENT || !self.claim.grow(data.len()) {
             self.end = End::TooLong;
             self.content.clear();
-            self.budget.give_back(std::mem::take(&mut self.bytes));
+            self.claim.clear();
             return;
         }
-        self.bytes += data.len();
         // Its own bytes: a piece may hold on to a larger buffer.
         self.content.push(Bytes::copy_from_slice(data));
     }
@@ -111,18 +109,12 @@ impl Recording {
             End::Finished(trailers) => exchange.finish(trailers.clone()).map_err(Failed::send)?,
             End::Failed(code) => return Err(failed(*code)),
         }
-        Ok(self.bytes as u64)
+        Ok(self.claim.amount() as u64)
     }
 }
 
 fn failed(code: ResetCode) -> Failed {
     Failed::Ours { code, blame: code.blame(), reason: "failed on the direct path".to_owned() }
-}
-
-impl Drop for Recording {
-    fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
-    }
 }
 
 /// Bytes of content; longer responses are not kept.

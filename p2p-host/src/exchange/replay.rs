@@ -19,10 +19,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -33,10 +30,10 @@ use tokio::{
 };
 use wingman_wire::id::{RequestId, VisitorId};
 
-use super::{asked::Facts, recording::Recording, resumable::Copy};
+use super::{asked::Facts, budget::Budget, recording::Recording, resumable::Copy};
 
 /// All ids.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Replays {
     table: Mutex<Table>,
     /// Bytes of kept responses, and of those that may be kept.
@@ -116,6 +113,14 @@ pub(super) struct Running {
     pub(super) superseded: oneshot::Receiver<()>,
     /// Only while nothing can supersede it.
     _never: Option<oneshot::Sender<()>>,
+}
+
+impl Default for Replays {
+    fn default() -> Self {
+        let bytes = || Budget::new(MAX_KEPT, SHARE);
+        let table = Mutex::default();
+        Self { table, kept: bytes(), kept_safe: bytes(), held: bytes() }
+    }
 }
 
 impl Replays {
@@ -312,22 +317,6 @@ impl Brought {
     }
 }
 
-/// Bytes that all of a kind may have together.
-#[derive(Debug, Default)]
-pub(super) struct Budget(AtomicUsize);
-
-impl Budget {
-    /// `false`: there is no room.
-    pub(super) fn take(&self, bytes: usize) -> bool {
-        let room = |used: usize| used.checked_add(bytes).filter(|used| *used <= MAX_KEPT);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
-    }
-
-    pub(super) fn give_back(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 /// How long the response to a safe request is kept: longer than a page takes to notice a dead path and to ask again.
 const KEPT_BRIEFLY: Duration = Duration::from_secs(10);
 /// How long an id is remembered after it came.
@@ -337,6 +326,8 @@ const MAX_IDS: usize = 2_048;
 const MAX_VISITORS: usize = 512;
 /// Bytes in a budget.
 const MAX_KEPT: usize = 32 * 1024 * 1024;
+/// Of them, one visitor's.
+const SHARE: usize = MAX_KEPT / 4;
 
 #[cfg(test)]
 mod tests;

@@ -21,12 +21,13 @@ use wingman_wire::code::{Blame, ResetCode};
 
 use super::{
     asked::Facts,
+    budget::Claim,
     carry::{Piece, encode_head, next_piece},
     content::Content,
     ours::Answer,
     progress::{Failed, Progress},
     recording::Recording,
-    replay::{Budget, Running},
+    replay::Running,
     runner::Shared,
 };
 
@@ -41,12 +42,12 @@ pub(super) struct Copy {
     pub(super) done: oneshot::Sender<Progress>,
 }
 
-/// Takes the whole content of a request, if it is not too much; all of them together have a budget.
+/// Takes the whole content of a request, if it is not too much, and `claim`, which is empty, can grow by it.
 ///
 /// # Errors
 /// [`Failed`]; nothing was executed.
-pub(super) async fn whole(mut content: Content, budget: &Arc<Budget>) -> Result<Content, Failed> {
-    let mut held = Held { content: BytesMut::new(), budget: budget.clone() };
+pub(super) async fn whole(mut content: Content, claim: Claim) -> Result<Content, Failed> {
+    let mut held = Held { content: BytesMut::new(), claim };
     while let Some(frame) = content.frame().await {
         let frame = frame.map_err(|error| Failed::Ours {
             code: ResetCode::RequestAborted,
@@ -55,7 +56,7 @@ pub(super) async fn whole(mut content: Content, budget: &Arc<Budget>) -> Result<
         })?;
         // Trailers of requests mean nothing here: no browser sends any.
         let Ok(data) = frame.into_data() else { continue };
-        if held.content.len() + data.len() > MAX_CONTENT || !budget.take(data.len()) {
+        if held.content.len() + data.len() > MAX_CONTENT || !held.claim.grow(data.len()) {
             return Err(Failed::Elsewhere(ResetCode::RelayOnly));
         }
         held.content.extend_from_slice(&data);
@@ -69,18 +70,12 @@ pub(super) async fn whole(mut content: Content, budget: &Arc<Budget>) -> Result<
 /// Content that counts for as long as anybody has it.
 struct Held {
     content: BytesMut,
-    budget: Arc<Budget>,
+    claim: Claim,
 }
 
 impl AsRef<[u8]> for Held {
     fn as_ref(&self) -> &[u8] {
         &self.content
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.budget.give_back(self.content.len());
     }
 }
 
@@ -128,7 +123,7 @@ impl Resumable {
         }
         let replays = &shared.replays;
         let budget = if safe { &replays.kept_safe } else { &replays.kept };
-        let recording = Recording::new(budget.clone());
+        let recording = Recording::new(budget.claim(facts.visitor));
         let receiver = Receiver::Direct(exchange, done);
         let running = Some(running);
         Some(Self { shared, facts, recording, receiver, copies, progress, safe, running })

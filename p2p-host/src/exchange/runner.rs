@@ -25,6 +25,7 @@ use wingman_wire::{
 use super::{
     OnInformational, Service,
     asked::{Asked, Facts},
+    budget::{Budget, Claim},
     carry::{download, encode_head, first_content, upgraded},
     content::Content,
     ours::{self, Answer},
@@ -78,6 +79,8 @@ pub struct Runner {
 pub(super) struct Shared {
     pub(super) service: Service<Content>,
     pub(super) replays: Arc<Replays>,
+    /// Direct exchanges, those among them that outlive their carrier too: each may be a connection to the origin.
+    direct: Arc<Budget>,
     cookies: Cookies,
     reporter: Reporter,
     visitors: Visitors,
@@ -101,6 +104,7 @@ impl Runner {
         let shared = Shared {
             service,
             replays: Arc::default(),
+            direct: Budget::new(MAX_DIRECT, MAX_DIRECT_OF_VISITOR),
             cookies: Cookies::default(),
             reporter,
             visitors: Visitors::default(),
@@ -136,6 +140,16 @@ impl Runner {
     /// Runs one exchange to its end.
     pub async fn run(&self, exchange: Exchange, via: Via) {
         let Some(Incoming::Head { head, .. }) = exchange.read().await else { return };
+        let slot = match via {
+            Via::Link => None,
+            Via::Peer { visitor } => {
+                let mut slot = self.shared.direct.claim(Some(visitor));
+                if !slot.grow(1) {
+                    return exchange.reset(ResetCode::Refused);
+                }
+                Some(slot)
+            }
+        };
         let exchange = Arc::new(exchange);
         let mut progress = Progress::new(via.path());
         let asked = match self.shared.ask(head, via, &mut progress) {
@@ -159,7 +173,7 @@ impl Runner {
             match self.shared.replays.begin(&asked.facts, safe) {
                 // Without an id nothing can come again, and nothing need be held back.
                 Begin::Run(running) if via.is_direct() && asked.facts.id.is_some() => {
-                    return self.run_once(asked, exchange, running, progress).await;
+                    return self.run_once(asked, exchange, running, (progress, slot)).await;
                 }
                 Begin::Run(running) => {
                     return self.run_plainly(asked, exchange, running, progress).await;
@@ -200,14 +214,15 @@ impl Runner {
         asked: Asked,
         exchange: Arc<Exchange>,
         mut running: Running,
-        mut progress: Progress,
+        (mut progress, slot): (Progress, Option<Claim>),
     ) {
         let shared = self.shared.clone();
         let facts = asked.facts.clone();
         let safe = asked.method.is_safe();
         let prepared = async {
             let content = first_content(&exchange, &progress.bytes_in);
-            let content = resumable::whole(content, &shared.replays.held).await?;
+            let content =
+                resumable::whole(content, shared.replays.held.claim(facts.visitor)).await?;
             // The jar is asked last: cookies may have changed while the content came.
             shared.prepare(asked, content, &exchange)
         };
@@ -237,7 +252,10 @@ impl Runner {
         else {
             return;
         };
-        self.resumables.lock().spawn(resumable.run(request));
+        self.resumables.lock().spawn(async move {
+            resumable.run(request).await;
+            drop(slot);
+        });
         // An error is how it says that it has ended, or goes on without the carrier.
         let _ = ended.await;
     }
@@ -463,5 +481,9 @@ impl Shared {
 
 /// Of all peers. One that nobody waits for any more may stay for a minute.
 const MAX_RESUMABLES: usize = 1_024;
+/// Direct exchanges at once.
+const MAX_DIRECT: usize = 2_048;
+/// Of one visitor, in all of its pages: with a file for each, no more than a quarter of what a process may usually have.
+const MAX_DIRECT_OF_VISITOR: usize = 256;
 
 static TICKET: HeaderName = HeaderName::from_static(field::TICKET);

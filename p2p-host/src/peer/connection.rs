@@ -48,6 +48,8 @@ pub(super) enum News {
     Candidate(Candidate),
     /// ICE and DTLS together.
     State(RTCPeerConnectionState),
+    /// The page has opened a channel: it may have none but those that were agreed on.
+    Channel,
 }
 
 /// What the `webrtc` crate says when something is wrong.
@@ -176,6 +178,10 @@ impl PeerConnectionEventHandler for Handler {
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         let _ = self.news.try_send(News::State(state));
+    }
+
+    async fn on_data_channel(&self, _: Arc<dyn DataChannel>) {
+        let _ = self.news.try_send(News::Channel);
     }
 }
 

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use webrtc::runtime::Transmit;
 
-use super::{pacer::Pacer, path::Path, port::Port, stun::Stun};
+use super::{checks::Checks, pacer::Pacer, path::Path, port::Port, stun::Stun};
 
 /// One peer, as the port sees it: a mailbox for each local address, and the estimates of its path.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Endpoint {
     /// Ports that the peer's connection believes in, and the true ones.
     ports: Mutex<Vec<(SocketAddr, u16)>>,
     flow: Mutex<Flow>,
+    checks: Mutex<Checks>,
     /// Of the receive that moves the pacer. A timer must wake just this: the connection's driver polls what was
     /// woken and nothing else.
     receiver: Mutex<Option<Waker>>,
@@ -63,6 +64,7 @@ impl Endpoint {
                 pacer: Pacer::new(Instant::now()),
                 selected: None,
             }),
+            checks: Mutex::new(Checks::new(Instant::now())),
             receiver: Mutex::default(),
             progress: Notify::new(),
         })
@@ -148,6 +150,9 @@ impl Endpoint {
         transmit: &Transmit<'_>,
     ) -> Poll<io::Result<usize>> {
         if let Some(stun) = Stun::parse(transmit.contents) {
+            if !self.may_check(transmit.destination, &stun) {
+                return Poll::Ready(Ok(transmit.contents.len()));
+            }
             self.port.note_sent(&self.this, transmit.destination, &stun);
             return self.port.poll_send(context, transmit);
         }
@@ -166,6 +171,14 @@ impl Endpoint {
             receiver.wake_by_ref();
         }
         Poll::Ready(Ok(transmit.contents.len()))
+    }
+
+    fn may_check(&self, address: SocketAddr, stun: &Stun<'_>) -> bool {
+        let is_check = matches!(stun, Stun::Request { ufrag: Some(_), .. });
+        // Whoever has answered once wants to hear of us.
+        !is_check
+            || self.port.round_trip(address).is_some()
+            || self.checks.lock().take(Instant::now())
     }
 
     /// Sends what the pacer lets go; the context, which is a receive's, is woken when it lets go of more.

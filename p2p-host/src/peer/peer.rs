@@ -15,7 +15,7 @@ use tokio::{
     time::{sleep, sleep_until, timeout},
 };
 use webrtc::{data_channel::DataChannelEvent, peer_connection::RTCPeerConnectionState};
-use wingman_link::{Closed, Driver, Link};
+use wingman_link::{Closed, ControlLimit, Driver, Link};
 use wingman_mux::{Config, HeartbeatConfig, Role};
 use wingman_wire::{
     VERSION,
@@ -101,7 +101,9 @@ impl Peer {
             Err(_) => return Reason::Timeout,
         };
         let lanes = (0..CHANNELS).map(|id| {
-            let link = Link::new(mux_config(id == CONTROL_CHANNEL));
+            let is_control = id == CONTROL_CHANNEL;
+            let control = if is_control { FEW_WORDS } else { ControlLimit::NONE };
+            let link = Link::with_control(mux_config(is_control), control);
             Lane { driver: Driver::new(link), open: AtomicBool::new(false) }
         });
         let running = Running {
@@ -182,6 +184,7 @@ impl Running {
                 News::State(RTCPeerConnectionState::Failed) => return Reason::Ice,
                 News::State(RTCPeerConnectionState::Closed) => return Reason::ChannelClosed,
                 News::State(state) => tracing::debug!(peer = ?self.peer, %state, "connection"),
+                News::Channel => return Reason::Protocol,
             }
         }
         Reason::ChannelClosed
@@ -377,5 +380,7 @@ const MAX_NEWS: usize = 64;
 /// Of one channel. A page's browser has six connections to an origin, a worker a few dozen requests at once.
 const MAX_STREAMS: usize = 64;
 const MAX_HEAD: usize = 64 * 1024;
-/// Of one channel: two fast uploads at once; the others have the first window.
-const GROWTH_BUDGET: usize = 8 * 1024 * 1024;
+/// Of the control channel: hello and bye, read as they come. The lanes have none, and nobody who would read them.
+const FEW_WORDS: ControlLimit = ControlLimit { messages: 8, bytes: 4 * 1024 };
+/// Of one channel: one fast upload at once; the others have the first window.
+const GROWTH_BUDGET: usize = 4 * 1024 * 1024;

@@ -436,11 +436,11 @@ async fn copies_of_copies_take_over_too() {
 }
 
 #[tokio::test]
-async fn uploads_together_have_a_budget() {
+async fn uploads_of_a_visitor_have_a_budget() {
     let mut world = ready().await;
     let mut open = Vec::new();
     // All of it but the last byte: none is executed.
-    for _ in 0..32 {
+    for _ in 0..8 {
         let asked = world.directly(Request::new("POST", "/x"), new_id());
         let mut asked = asked.with("content-length", 1024 * 1024);
         asked.content = vec![1];
@@ -454,6 +454,10 @@ async fn uploads_together_have_a_budget() {
     let request = Request::new("POST", "/x").content(&[1; 100]);
     let asked = world.directly(request.clone(), new_id());
     assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::RelayOnly));
+    // Another visitor has its own.
+    let asked = world.directly(request.clone(), new_id()).with("wingman-credentials", "omit");
+    let other = world.direct_of(VisitorId::from_bits(rand::random())).await;
+    assert_eq!(other.ask(&asked).await.expect("a response").status, 200);
     // What gives up gives its bytes back.
     open.clear();
     sleep(Duration::from_millis(300)).await;
@@ -487,4 +491,34 @@ async fn exchanges_that_outlive_their_carrier_are_limited() {
     assert_eq!(world.recorder.count(), 4);
     let asked = world.directly(post(), new_id());
     assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
+}
+
+#[tokio::test]
+async fn what_a_visitor_has_given_up_counts_while_it_runs() {
+    let mut world = ready().await;
+    let gated = Request::new("GET", "/x").with("x-gate", 1);
+    let carriers = [world.another_direct().await, world.another_direct().await];
+    let mut running = Vec::new();
+    for number in 0..256 {
+        let asked = world.directly(gated.clone(), new_id());
+        running.push(carriers[number % 2].open(&asked));
+    }
+    soon(async {
+        while world.recorder.count() < 256 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    running.truncate(128);
+    sleep(Duration::from_millis(200)).await;
+    let asked = world.directly(Request::new("GET", "/x"), new_id());
+    assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::Refused));
+    let asked = asked.with("wingman-credentials", "omit");
+    let other = world.direct_of(VisitorId::from_bits(rand::random())).await;
+    assert_eq!(other.ask(&asked).await.expect("a response").status, 200);
+    // A page that changes its mind may have its copy by relay for a second.
+    sleep(Duration::from_millis(1_500)).await;
+    let asked = world.directly(Request::new("GET", "/x"), new_id());
+    assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), 258);
 }

@@ -355,7 +355,12 @@ impl World {
 
     /// Another page of the same browser.
     pub(crate) async fn another_direct(&self) -> Carrier {
-        Carrier::new(&self.runner, Via::Peer { visitor: self.visitor }).await
+        self.direct_of(self.visitor).await
+    }
+
+    /// A page of another visitor.
+    pub(crate) async fn direct_of(&self, visitor: VisitorId) -> Carrier {
+        Carrier::new(&self.runner, Via::Peer { visitor }).await
     }
 
     /// What the worker adds before it asks directly.

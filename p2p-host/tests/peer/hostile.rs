@@ -58,12 +58,19 @@ async fn text_and_control_messages_that_make_no_sense_end_the_peer() {
     bad.links[0].send_control(br#"{"type":"of tomorrow"}"#.to_vec());
     ends_as(&stage, &bad, &good, Reason::Protocol).await;
 
-    // More than anybody reads, on a lane where nobody does.
+    // On a lane nobody would read it.
     let bad = stage.connected().await;
-    for _ in 0..wingman_link::MAX_CONTROL + 100 {
-        let hello = control::encode(&PageToHost::Hello { version: VERSION }).expect("encodes");
-        bad.links[3].send_control(hello);
-    }
+    let hello = control::encode(&PageToHost::Hello { version: VERSION }).expect("encodes");
+    bad.links[3].send_control(hello);
+    ends_as(&stage, &bad, &good, Reason::Protocol).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_was_not_agreed_on_ends_the_peer() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let bad = stage.connected().await;
+    bad.connection.create_data_channel("more", None).await.expect("a channel");
     ends_as(&stage, &bad, &good, Reason::Protocol).await;
 }
 
@@ -267,4 +274,33 @@ async fn the_host_checks_few_addresses_whoever_the_page_names() {
         }
         strangers.are_few().await;
     }
+}
+
+#[tokio::test]
+async fn a_page_cannot_have_others_flooded_with_checks() {
+    let stage = Stage::new().await;
+    let good = stage.connected().await;
+    let bad = stage.page().await;
+    bad.offer(false).await;
+    let mut victims = Vec::new();
+    for _ in 0..40 {
+        let victim = UdpSocket::bind("127.0.0.1:0").await.expect("UDP");
+        let port = victim.local_addr().expect("bound").port();
+        bad.signal(Body::IceCandidate(Candidate {
+            candidate: format!("candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host"),
+            sdp_mid: Some("0".into()),
+            sdp_m_line_index: Some(0),
+        }));
+        victims.push(victim);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let count = |victim: &UdpSocket| {
+        let mut buffer = [0; 2_000];
+        std::iter::from_fn(|| victim.try_recv(&mut buffer).ok()).count()
+    };
+    let checks: usize = victims.iter().map(count).sum();
+    assert!(checks >= 100, "they are checked: {checks}");
+    // 400 at once, then 200 in a second; without a bound it would be 40 times 50 in a second.
+    assert!(checks <= 400 + 200 * 3, "{checks} datagrams in two seconds");
+    assert_eq!(good.get(1, "/hello").await, hello());
 }

@@ -7,7 +7,7 @@
 //! - [`run`]: rounds over points over peers. [`memory`], [`session`], [`socket`]: what idling costs.
 //! - [`figures`]: the results. [`target`], [`report`], [`json`]: how they are shown.
 //!
-//! The bench of the direct path is `tests/bench/direct`; [`line`] is the network that it measures through.
+//! The bench of the direct path is `tests/bench/direct`; [`mod@line`] is the network that it measures through.
 //!
 //! Nothing here fails because something is slow: benches show, tests judge.
 

@@ -40,7 +40,6 @@ const launchers = {
   },
 };
 
-<<<<<<< HEAD
 /** Puppeteer's, which keep tabs awake that nobody sees. */
 const AWAKE = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
 
@@ -49,14 +48,11 @@ const SHORT_LIVES = { "dom.serviceWorkers.idle_timeout": 3_000 };
 
 /**
  * Starts one of `browsers` with a fresh profile. `asleep`: hidden tabs are slowed down as for a person, and Firefox
- * soon stops a worker that nobody uses (Chromium never does it under a driver: `stopWorkers`).
+ * soon stops a worker that nobody uses (Chromium never does it under a driver: `stopWorkers`). `args` are more arguments,
+ * all else are options of puppeteer.
  */
-export async function launch(name, { asleep = false } = {}) {
+export async function launch(name, { asleep = false, args = [], ...options } = {}) {
   const { extraPrefsFirefox, ...launcher } = launchers[name];
-=======
-/** Starts one of `browsers` with a fresh profile, with more `args` and other `options` of puppeteer if need be. */
-export async function launch(name, { args = [], ...options } = {}) {
->>>>>>> 5907839 (Bench of the direct path: router, stage, stacks)
   const browser = await puppeteer.launch({
     headless: true,
     defaultViewport: { width: 1280, height: 900 },
@@ -66,15 +62,11 @@ export async function launch(name, { args = [], ...options } = {}) {
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
-<<<<<<< HEAD
     ...launcher,
     ...(extraPrefsFirefox && { extraPrefsFirefox: { ...extraPrefsFirefox, ...(asleep && SHORT_LIVES) } }),
     ...(asleep && { ignoreDefaultArgs: AWAKE }),
-=======
-    ...launchers[name],
-    args: [...(launchers[name].args ?? []), ...args],
+    args: [...(launcher.args ?? []), ...args],
     ...options,
->>>>>>> 5907839 (Bench of the direct path: router, stage, stacks)
   });
   return new Browser(name, browser);
 }
@@ -86,6 +78,11 @@ class Browser {
     this.name = name;
     this.#browser = browser;
     atExit.add(this.#kill);
+  }
+
+  /** Of its first process. */
+  get pid() {
+    return this.#browser.process().pid;
   }
 
   /** A visitor of their own: cookies and storage are shared with no other. */

@@ -54,6 +54,11 @@ class Relay {
     return share;
   }
 
+  /** The edge's. */
+  get pid() {
+    return this.#edge.pid;
+  }
+
   /** The URL of a session that does not exist. */
   get unknownUrl() {
     return `http://nobody-shares-this.localhost:${this.#port}`;

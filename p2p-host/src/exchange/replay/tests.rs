@@ -47,15 +47,15 @@ async fn what_runs_is_not_forgotten() {
         tokio::time::advance(Duration::from_secs(59)).await;
         assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Join(_)));
     }
-    let mut recording = Recording::new(table.kept.clone());
+    let mut recording = Recording::new(table.kept.claim(Some(VISITOR)));
     recording.set_head(StatusCode::OK, http::HeaderMap::new());
     recording.push(&bytes::Bytes::from_static(b"kept"));
     running.keep(recording, false);
     assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Answer(_)));
-    assert_eq!(table.kept.0.load(Ordering::Relaxed), 4);
+    assert_eq!(table.kept.used(), 4);
     tokio::time::advance(Duration::from_secs(120)).await;
     run(table.begin(&facts(PEER, 2), true));
-    assert_eq!(table.kept.0.load(Ordering::Relaxed), 0, "what is forgotten gives its bytes back");
+    assert_eq!(table.kept.used(), 0, "what is forgotten gives its bytes back");
     run(table.begin(&facts(Via::Link, 1), false));
 }
 
@@ -65,7 +65,7 @@ async fn responses_to_safe_requests_are_kept_for_a_moment() {
     let mut running = run(table.begin(&facts(PEER, 1), true));
     let (sender, _copies) = mpsc::channel(1);
     assert!(running.execute(sender));
-    let mut recording = Recording::new(table.kept_safe.clone());
+    let mut recording = Recording::new(table.kept_safe.claim(Some(VISITOR)));
     recording.set_head(StatusCode::OK, http::HeaderMap::new());
     recording.push(&bytes::Bytes::from_static(b"kept"));
     running.keep(recording, true);
@@ -73,7 +73,7 @@ async fn responses_to_safe_requests_are_kept_for_a_moment() {
     assert!(matches!(table.begin(&facts(Via::Link, 1), true), Begin::Answer(_)));
     tokio::time::advance(Duration::from_secs(1)).await;
     run(table.begin(&facts(Via::Link, 1), true));
-    assert_eq!(table.kept_safe.0.load(Ordering::Relaxed), 0);
+    assert_eq!(table.kept_safe.used(), 0);
 }
 
 #[test]
@@ -233,24 +233,25 @@ async fn made_up_visitors_do_not_displace_direct_requests() {
 
 #[test]
 fn recordings_are_bounded_together() {
-    let budget = Arc::new(Budget::default());
+    let table = table();
     let piece = bytes::Bytes::from(vec![0; 256 * 1024]);
-    let mut kept = Vec::new();
-    loop {
-        let mut recording = Recording::new(budget.clone());
+    let record = |visitor| {
+        let mut recording = Recording::new(table.kept.claim(Some(VisitorId::from_bits(visitor))));
         recording.push(&piece);
-        if !recording.is_whole() {
-            break;
-        }
-        kept.push(recording);
+        recording.is_whole().then_some(recording)
+    };
+    let mut kept = Vec::new();
+    for visitor in 0..4 {
+        let share = std::iter::from_fn(|| record(visitor)).collect::<Vec<_>>();
+        assert_eq!(share.len(), SHARE / piece.len(), "visitor {visitor}");
+        kept.push(share);
     }
-    assert_eq!(kept.len(), MAX_KEPT / piece.len());
-    kept.pop();
-    let mut recording = Recording::new(budget.clone());
-    recording.push(&piece);
-    assert!(recording.is_whole(), "there is room again");
+    assert!(record(4).is_none(), "that is all");
+    kept[1].pop();
+    assert!(record(0).is_none(), "it has its share");
+    let mut recording = record(4).expect("there is room again");
     recording.push(&bytes::Bytes::from_static(b"x"));
     assert!(!recording.is_whole(), "one byte too many");
     drop((kept, recording));
-    assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    assert_eq!(table.kept.used(), 0);
 }

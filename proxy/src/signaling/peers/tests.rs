@@ -1,6 +1,6 @@
 use std::task::{Context, Poll, Waker};
 
-use wingman_link::{Driver, Transmit};
+use wingman_link::{ControlLimit, Driver, Transmit};
 use wingman_mux::{Config, Role};
 use wingman_wire::{
     frame::{Frame, MAX_MESSAGE},
@@ -245,9 +245,10 @@ async fn bytes_count_as_well() {
 #[test]
 fn the_budget_fits_what_a_link_may_have_unread() {
     const STALL: u32 = 10;
+    const UNREAD: ControlLimit = ControlLimit::LINK;
     const {
-        assert!(MESSAGE_BURST + STALL * MESSAGES_PER_SECOND < wingman_link::MAX_CONTROL as u32);
-        assert!(BYTE_BURST + STALL * BYTES_PER_SECOND < wingman_link::MAX_CONTROL_BYTES as u32);
+        assert!(MESSAGE_BURST + STALL * MESSAGES_PER_SECOND < UNREAD.messages as u32);
+        assert!(BYTE_BURST + STALL * BYTES_PER_SECOND < UNREAD.bytes as u32);
         assert!(MESSAGE_BURST >= 256);
     }
     // A new link is told of all seats at once.

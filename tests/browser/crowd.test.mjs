@@ -1,0 +1,121 @@
+// Many pages: one after the other, each connects and goes away, and nothing of them is left at host and edge; and many
+// at once, all of them served directly.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { browsers, freePort, gauges, launch, resources, startCounter, startRelay, until, within } from "./harness.mjs";
+
+const LOADS = Number(process.env.CROWD_LOADS ?? 30);
+const PEERS = Number(process.env.CROWD_PEERS ?? 50);
+/** Tabs that load at the same time. */
+const TABS = 3;
+/** Loads before the first look: what everybody needs once is there then. */
+const FIRST = 6;
+/** A visitor may have eight peers. */
+const OF_VISITOR = 8;
+const MB = 1_000_000;
+
+for (const name of browsers) {
+  describe(`a crowd in ${name}`, { concurrency: 1 }, () => {
+    let counter, relay, share, metricsPort, browser;
+    before(async () => {
+      [counter, relay, metricsPort] = await Promise.all([startCounter(), startRelay(), freePort()]);
+      share = await relay.share(counter.port, ["--metrics", `127.0.0.1:${metricsPort}`]);
+      browser = await launch(name);
+    });
+    after(async () => {
+      await browser?.close();
+      await relay?.stop();
+      await counter?.stop();
+    });
+
+    const isDirect = (page) =>
+      until(30_000, "direct", () => page.evaluate(() => window.__wingman?.state === "direct" && !!navigator.serviceWorker.controller));
+    const askDirectly = (page, id) =>
+      page.evaluate(async (id) => {
+        const before = __wingman.stats.exchanges.direct;
+        const { id: got } = await (await fetch(`/item?id=${id}`)).json();
+        return got === id && __wingman.stats.exchanges.direct - before === 1;
+      }, id);
+
+    /** Both programs, once nobody is there. */
+    async function level() {
+      const none = ["wingman_host_peers", "wingman_edge_signaling_sockets", "wingman_edge_visitor_connections", "wingman_edge_exchanges_in_flight", "wingman_edge_streams", "wingman_edge_upgrades"];
+      let all;
+      await until(60_000, "nobody is there", async () => {
+        all = { ...(await gauges(metricsPort)), ...(await gauges(relay.metricsPort)) };
+        return none.every((gauge) => all[gauge] === 0);
+      });
+      return { host: { ...resources(share.pid), tasks: all.wingman_host_tasks }, edge: { ...resources(relay.pid), tasks: all.wingman_edge_tasks } };
+    }
+
+    /** So many loads of a page, each of which connects and asks once. */
+    async function load(count) {
+      const visitor = await browser.visitor();
+      let left = count;
+      await Promise.all(
+        Array.from({ length: Math.min(TABS, count) }, async () => {
+          const page = await visitor.open("about:blank");
+          while (left-- > 0) {
+            const id = `load-${left}`;
+            await page.goto(`${share.url}/page?${left}`);
+            await isDirect(page);
+            assert.ok(await askDirectly(page, id), "it asked directly");
+          }
+          await page.close();
+        }),
+      );
+      await visitor.leave();
+    }
+
+    test(`${LOADS} page loads leave nothing`, { timeout: 120_000 + LOADS * 5_000 }, async (t) => {
+      await load(FIRST);
+      const first = await level();
+      const opened = (await gauges(metricsPort)).wingman_host_peers_connected_total;
+      await load(LOADS);
+      const connected = (await gauges(metricsPort)).wingman_host_peers_connected_total - opened;
+      assert.ok(connected >= LOADS, `${connected} of ${LOADS} connected`);
+      // Connections that are kept for the next request close after a while.
+      let last;
+      const settled = until(120_000, "sockets as before", async () => {
+        last = await level();
+        return ["host", "edge"].every((who) => ["sockets", "descriptors", "threads", "tasks"].every((what) => last[who][what] <= first[who][what]));
+      });
+      await settled.catch((error) => assert.fail(`${error.message}: ${JSON.stringify({ first, last })}`));
+      for (const who of ["host", "edge"]) {
+        const more = last[who].memory - first[who].memory;
+        t.diagnostic(`${who} after ${LOADS} loads: ${JSON.stringify(last[who])}, before: ${JSON.stringify(first[who])}`);
+        assert.ok(more < 10 * MB, `the ${who} has ${(more / MB).toFixed(1)} MB more`);
+      }
+    });
+
+    test(`${PEERS} pages at once are served directly`, { timeout: 240_000 }, async (t) => {
+      const visitors = await Promise.all(Array.from({ length: Math.ceil(PEERS / OF_VISITOR) }, () => browser.visitor()));
+      const pages = [];
+      const began = performance.now();
+      // A few at a time: it is the host that is tested.
+      const queue = Array.from({ length: PEERS }, (_, at) => at);
+      await Promise.all(
+        visitors.slice(0, 4).map(async () => {
+          for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
+            const page = await visitors[at % visitors.length].open(`${share.url}/page?${at}`);
+            pages.push(page);
+            await isDirect(page);
+          }
+        }),
+      );
+      const came = performance.now() - began;
+      assert.equal((await gauges(metricsPort)).wingman_host_peers, PEERS);
+      const asked = performance.now();
+      const answered = await within(60_000, "answers", Promise.all(pages.map((page, at) => Promise.all([1, 2, 3].map((number) => page.evaluate(async (id) => (await (await fetch(`/item?id=${id}`)).json()).id === id, `crowd-${at}-${number}`))))));
+      t.diagnostic(`${PEERS} pages after ${Math.round(came)} ms; ${PEERS * 3} requests at once in ${Math.round(performance.now() - asked)} ms; host ${JSON.stringify(resources(share.pid))}`);
+      assert.ok(answered.flat().every(Boolean));
+      for (const page of pages) {
+        const { exchanges, fallbacks } = await page.evaluate(() => __wingman.stats);
+        assert.ok(exchanges.direct >= 3 && fallbacks === 0, JSON.stringify({ exchanges, fallbacks }));
+      }
+      await Promise.all(visitors.map((visitor) => visitor.leave()));
+      await level();
+    });
+  });
+}
