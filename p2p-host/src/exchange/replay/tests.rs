@@ -133,7 +133,7 @@ fn an_id_is_the_same_whoever_brings_it() {
         let (sender, _copies) = mpsc::channel(1);
         assert!(first.execute(sender));
         assert!(matches!(table.begin(&by_other(2), false), Begin::Join(_)));
-        first.keep(Recording::new(table.kept.clone()), false);
+        first.keep(Recording::new(table.kept.claim(None)), false);
         assert!(matches!(table.begin(&by_other(2), false), Begin::Answer(_)));
         // The other was first.
         drop(run(table.begin(&by_other(3), false)));
