@@ -116,7 +116,7 @@ async fn a_long_path_is_filled() {
     for (name, network, least) in [("50 ms", long, 1.5), ("50 ms, 80 Mbit/s", narrow, 1.5)] {
         let [down, up] = measure(network, LENGTH).await;
         println!("{name}: {down:.1} MB/s down, {up:.1} MB/s up");
-        // Four packets per round trip, the defect that the socket cures, are 0.1 MB/s.
-        assert!(down > least && up > least / 2.0, "{name}: {down} down, {up} up");
+        // Four packets per round trip, the defect that the socket cures, are 0.1 MB/s; a busy machine takes its part.
+        assert!(down > least && up > least / 5.0, "{name}: {down} down, {up} up");
     }
 }

@@ -299,8 +299,8 @@ async fn a_page_cannot_have_others_flooded_with_checks() {
         std::iter::from_fn(|| victim.try_recv(&mut buffer).ok()).count()
     };
     let checks: usize = victims.iter().map(count).sum();
-    assert!(checks >= 100, "they are checked: {checks}");
-    // 400 at once, then 200 in a second; without a bound it would be 40 times 50 in a second.
+    assert!(checks >= 16, "they are checked: {checks}");
+    // 400 at once, then 200 in a second; without any bound it would be 40 times 50 in a second.
     assert!(checks <= 400 + 200 * 3, "{checks} datagrams in two seconds");
     assert_eq!(good.get(1, "/hello").await, hello());
 }
