@@ -90,9 +90,9 @@ test("every path has every condition, and only what needs no router goes without
 
 test("the command line", () => {
   assert.deepEqual(parse([]).parts, ["setup", "small", "worker", "bulk"]);
-  assert.deepEqual(parse(["--only", "bulk", "--paths", "50 ms,loopback"]).paths, ["50 ms", "loopback"]);
+  assert.deepEqual(parse(["--parts", "bulk", "--paths", "50 ms,loopback"]).paths, ["50 ms", "loopback"]);
   assert.equal(parse(["--quick"]).rounds, 1);
-  for (const wrong of [["--rounds", "0"], ["--only", "bulk,none"], ["--quick", "--seconds", "2"], ["--what"]]) {
+  for (const wrong of [["--rounds", "0"], ["--parts", "bulk,none"], ["--quick", "--seconds", "2"], ["--what"]]) {
     assert.throws(() => parse(wrong), Error, wrong.join(" "));
   }
 });

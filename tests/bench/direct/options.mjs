@@ -13,7 +13,7 @@ on stderr. Needs root: its network is made of namespaces. WINGMAN_BIN_DIR says w
   --rounds N      rounds over all cells (3)
   --seconds N     for each cell, stack and direction in a round (3)
   --quick         two minutes that show whether everything works; the figures mean little
-  --only A,B      of ${PARTS.join(", ")}
+  --parts A,B     of ${PARTS.join(", ")}
   --paths A,B     of ${Object.keys(PATHS).join(", ")}
   --conditions A,B  of ${Object.keys(CONDITIONS).join(", ")}; for bulk
   --stacks A,B    of ${STACKS.join(", ")}; ratios need all of them
@@ -28,7 +28,7 @@ export function parse(args) {
       rounds: { type: "string" },
       seconds: { type: "string" },
       quick: { type: "boolean", default: false },
-      only: { type: "string" },
+      parts: { type: "string" },
       paths: { type: "string" },
       conditions: { type: "string" },
       stacks: { type: "string" },
@@ -44,7 +44,7 @@ export function parse(args) {
     seconds: values.quick ? 0.8 : number("--seconds", values.seconds ?? "3"),
     requests: values.quick ? 200 : 1_000,
     pages: values.quick ? 2 : 9,
-    parts: some("--only", values.only, PARTS),
+    parts: some("--parts", values.parts, PARTS),
     paths: some("--paths", values.paths, Object.keys(PATHS)),
     conditions: some("--conditions", values.conditions, Object.keys(CONDITIONS)),
     stacks: some("--stacks", values.stacks, STACKS),
