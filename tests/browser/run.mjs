@@ -1,5 +1,5 @@
 // Runs the tests with the Node of node/package-lock.json: Debian's is too old for Vite and puppeteer.
-// Arguments go to `node --test`: npm test -- vite.test.mjs
+// Arguments are files: npm test -- vite.test.mjs
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -15,7 +15,7 @@ if (!existsSync(brought) && !recent) {
   process.exit(1);
 }
 
-const args = ["--test", "--test-concurrency=2", "--test-timeout=240000", ...process.argv.slice(2)];
+const args = [fileURLToPath(new URL("suite.mjs", import.meta.url)), ...process.argv.slice(2)];
 const tests = spawn(existsSync(brought) ? brought : process.execPath, args, {
   cwd: fileURLToPath(new URL(".", import.meta.url)),
   stdio: "inherit",
