@@ -37,6 +37,8 @@ const PATIENCE_MS = 1_500;
 const RESTART_MS = 3_000;
 /** A path that was up for so long was a good one: the next try may be soon. */
 const GOOD_MS = 30_000;
+/** One that comes up and breaks is worth a try every few seconds; the long pauses are for where there is none. */
+const FLAPPING = 2;
 const REPORT_MS = 15_000;
 /** Later tries change nothing before the page is loaded again. */
 const FINAL: readonly Reason[] = ["relay-only", "session-ended"];
@@ -256,7 +258,7 @@ export class Connection implements Direct {
   #leaveUp(): void {
     const state = this.#state;
     if (state.at !== "up") return;
-    if (performance.now() - state.since > GOOD_MS) this.#attempt = 0;
+    this.#attempt = Math.min(this.#attempt, performance.now() - state.since > GOOD_MS ? 0 : FLAPPING);
     this.#enter({ at: "off" });
     clearTimeout(this.#livenessTimer);
     this.#livenessTimer = undefined;
