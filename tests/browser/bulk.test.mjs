@@ -35,8 +35,20 @@ for (const name of browsers) {
       await origin?.stop();
     });
 
+    /** What was is cleared away: the browser's memory is the same for a second. */
+    const settled = () =>
+      until(30_000, "memory settles", async () => {
+        const seen = [];
+        for (let count = 0; count < 5; count++) {
+          seen.push(privateMemory(browser.pid));
+          await sleep(250);
+        }
+        return Math.max(...seen) - Math.min(...seen) < 2 * MB;
+      });
+
     /** How much more than at first host, edge and browser have while `act` runs, at most. */
     async function growth(act) {
+      await settled();
       const measures = {
         host: () => resources(share.pid).memory,
         edge: () => resources(relay.pid).memory,
@@ -49,8 +61,10 @@ for (const name of browsers) {
 
     /** Downloads; slowly for a while, in which all is measured, then as fast as it can. */
     async function download(page) {
-      const reading = page.evaluate((length, rate) => bulk.download(length, rate), DOWN, RATE);
+      let reading;
       const { result: ahead, more } = await growth(async () => {
+        reading = page.evaluate((length, rate) => bulk.download(length, rate), DOWN, RATE);
+        reading.catch(() => undefined);
         let most = 0;
         const end = performance.now() + SLOW_MS;
         while (performance.now() < end) {

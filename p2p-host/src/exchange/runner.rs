@@ -483,7 +483,7 @@ impl Shared {
 const MAX_RESUMABLES: usize = 1_024;
 /// Direct exchanges at once.
 const MAX_DIRECT: usize = 2_048;
-/// Of one visitor, in all of its pages: with a file for each, no more than a quarter of what a process may usually have.
-const MAX_DIRECT_OF_VISITOR: usize = 256;
+/// Of one visitor, in all of its pages: each may hold half a megabyte of a response, and a file.
+const MAX_DIRECT_OF_VISITOR: usize = 128;
 
 static TICKET: HeaderName = HeaderName::from_static(field::TICKET);

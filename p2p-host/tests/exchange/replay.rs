@@ -499,17 +499,17 @@ async fn what_a_visitor_has_given_up_counts_while_it_runs() {
     let gated = Request::new("GET", "/x").with("x-gate", 1);
     let carriers = [world.another_direct().await, world.another_direct().await];
     let mut running = Vec::new();
-    for number in 0..256 {
+    for number in 0..128 {
         let asked = world.directly(gated.clone(), new_id());
         running.push(carriers[number % 2].open(&asked));
     }
     soon(async {
-        while world.recorder.count() < 256 {
+        while world.recorder.count() < 128 {
             sleep(Duration::from_millis(1)).await;
         }
     })
     .await;
-    running.truncate(128);
+    running.truncate(64);
     sleep(Duration::from_millis(200)).await;
     let asked = world.directly(Request::new("GET", "/x"), new_id());
     assert_eq!(world.direct.ask(&asked).await.err(), Some(ResetCode::Refused));
@@ -520,5 +520,5 @@ async fn what_a_visitor_has_given_up_counts_while_it_runs() {
     sleep(Duration::from_millis(1_500)).await;
     let asked = world.directly(Request::new("GET", "/x"), new_id());
     assert_eq!(world.direct.ask(&asked).await.expect("a response").status, 200);
-    assert_eq!(world.recorder.count(), 258);
+    assert_eq!(world.recorder.count(), 130);
 }

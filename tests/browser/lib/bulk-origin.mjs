@@ -183,6 +183,8 @@ function bulk(PIECE) {
         pieces.push(new Blob([piece]));
       }
       bulk.content = new Blob(pieces);
+      // The browser moves it to where blobs are when it is asked for first.
+      for (const reader = bulk.content.stream().getReader(); !(await reader.read()).done; );
       return hex(await digest(await new Blob(hashes).arrayBuffer()));
     },
     async upload(how, slow) {
