@@ -105,7 +105,9 @@ for (const name of browsers) {
         t.diagnostic(`${mb(UP)}; more memory: ${told(more)}; without us: browser ${mb(alone.browser)}`);
         await until(5_000, "counted", async () => (await page.evaluate(() => bulk.paths())).relay > before.relay);
         assert.ok(more.host < MOST && more.edge < MOST, told(more));
-        assert.ok(more.browser < Math.max(alone.browser, 0) + MOST, `${told(more)}; without us ${mb(alone.browser)}`);
+        // Firefox has such contents two to four times by itself, whenever it likes.
+        const native = Math.max(alone.browser, 0) * (name === "firefox" ? 2 : 1);
+        assert.ok(more.browser < native + MOST, `${told(more)}; without us ${mb(alone.browser)}`);
       });
     }
   });
