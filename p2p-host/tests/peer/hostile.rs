@@ -12,6 +12,7 @@ use wingman_wire::{
     control,
     direct::{HostToPage, PageToHost},
     frame::{Flags, Frame, StreamId},
+    id::VisitorId,
     signal::{Body, Candidate, Description, Reason},
 };
 
@@ -129,8 +130,8 @@ async fn who_grants_no_credit_gets_one_window_and_holds_up_nobody() {
 async fn who_never_reads_holds_up_nobody() {
     let stage = Stage::new().await;
     let good = stage.connected().await;
-    // Its channels are open, but nobody takes what comes: SCTP's window closes.
-    let bad = stage.page().await;
+    // Its channels are open, but nobody takes what comes: SCTP's window closes. Pages of one visitor share a limit.
+    let bad = stage.page_of(VisitorId::from_bits(2)).await;
     bad.open_channels().await;
     let mut bad = bad;
     bad.stop_reading();
