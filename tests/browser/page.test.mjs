@@ -152,7 +152,7 @@ for (const name of browsers) {
       await until(10_000, "a second peer", () => page.evaluate(() => connections.length === 2));
       await onHost(() => (lab.visitor = "of-the-relay"));
       await page.reload();
-      await direct(page);
+      await isUp(page);
       await until(5_000, "round trip", async () => (await state(page)).stats.roundTrip.relay !== undefined);
       assert.equal(await page.evaluate(() => connections.length), 1);
       lab.visitor = undefined;
