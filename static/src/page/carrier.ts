@@ -29,8 +29,6 @@ export interface StreamUser {
 /** The browser's buffer holds what the network does not take yet; what waits in the mux can still be overtaken. */
 const HIGH = 512 * 1024;
 const LOW = 128 * 1024;
-/** Requests that begin meanwhile have less than this. */
-const LITTLE = 16 * 1024;
 /** Between two reads of one reader are at most so many turns of promises. */
 const READER_TURNS = 16;
 /** What a host takes on a channel (`p2p-host/src/peer/peer.rs`): more would cost the peer, where a request can go by relay. */
@@ -83,9 +81,9 @@ export class Carrier {
     return this.#mux.size;
   }
 
-  /** The network does not take all that it was given. What browsers have not looked at yet counts as well, so a little means nothing. */
+  /** The network does not take all that it was given. What browsers have not looked at yet counts as well, so what a request has means nothing. */
   get isWaiting(): boolean {
-    return this.#channel.bufferedAmount > LITTLE;
+    return this.#channel.bufferedAmount > LOW / 8;
   }
 
   /** Bytes that it has taken. While some wait it takes more only as the host acknowledges. */

@@ -5,21 +5,22 @@ import type { Unbound } from "./bind.ts";
 
 const TEXTS: Readonly<Record<Reason | Unbound | "policy", string | undefined>> = {
   "relay-only": "the host wants no direct path",
-  "peer-limit": "the host has too many visitors",
+  "peer-limit": "too many visitors",
   shutdown: "the host stops",
   "session-ended": "the session is over",
   "host-away": "the host is away",
   timeout: "no connection in time",
   ice: "no way to the host",
-  protocol: "host and page do not understand each other",
+  protocol: "host and page disagree",
   silent: "the host is silent",
-  "channel-closed": "the channel was closed",
+  "channel-closed": "channel closed",
   unsupported: "this browser has no data channels",
-  "page-gone": "the page was left",
+  // Nobody is there to read it.
+  "page-gone": undefined,
   other: "the host said no",
   "app-worker": "the app has a service worker",
   policy: "the app's policy forbids it",
-  "worker-refused": "the browser refused the service worker",
+  "worker-refused": "the browser refused it",
 };
 
 /** A newer host may have reasons of its own. */
