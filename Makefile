@@ -17,10 +17,14 @@ help:
 demo: build-deps
 	@scripts/demo.sh
 
+# All of it has an end (75 minutes; it takes half of that on two cores), and the output tells the time of each part.
+test: export WINGMAN_TEST_END := $(shell echo $$(($$(date +%s) + 4500)))
 test: deps lint unit browser
+	@scripts/clock.sh "all tests passed"
 
 # The docs are for those who work on the code: private items are in them, and may be linked.
 lint:
+	@scripts/clock.sh "lint"
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
@@ -34,12 +38,17 @@ advisories:
 # Integration tests run the real binaries, optimized: they are what users have, and memory and latency
 # figures of an unoptimized build say nothing.
 unit:
-	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-sample-app
-	WINGMAN_BIN_DIR=$(CURDIR)/target/release $(CARGO) nextest run --workspace --locked
+	@scripts/clock.sh "building"
+	$(CARGO) build --release --locked --workspace --bins --quiet
+	$(CARGO) nextest run --release --workspace --locked --no-run --cargo-quiet
+	@scripts/clock.sh "Rust tests"
+	WINGMAN_BIN_DIR=$(CURDIR)/target/release $(CARGO) nextest run --release --workspace --locked
+	@scripts/clock.sh "tests of the scripts"
 	npm --prefix static --silent test
-	scripts/node.sh --test tests/bench/direct/*.test.mjs
+	scripts/node.sh --test --test-force-exit --test-timeout=120000 tests/bench/direct/*.test.mjs
 
 browser:
+	@scripts/clock.sh "browser tests"
 	WINGMAN_BIN_DIR=$(CURDIR)/target/release npm --prefix tests/browser test
 
 bench: bench-relay bench-direct
@@ -62,6 +71,7 @@ static: deps
 	npm --prefix static run --silent build
 
 deps: build-deps
+	@scripts/clock.sh "installing what tests need"
 	@scripts/install-test-deps.sh
 
 build-deps:
