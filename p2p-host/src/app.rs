@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::{signal, sync::watch};
+use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::EnvFilter;
 use wingman_mux::HeartbeatConfig;
 use wingman_wire::control::Pages;
@@ -31,12 +32,15 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
         doing: "Starting the view".into(),
         cause: error.into(),
     })?;
-    start_log(config, &reporter);
+    // Lines go through a bounded queue to a thread: a terminal that is stopped must not stop exchanges.
+    let (log, log_flushed) = tracing_appender::non_blocking(reporter.log_writer());
+    start_log(config, log);
     let ended = share(&loaded, &environment, &reporter).await;
     if ended.is_ok() {
         reporter.report(Event::Closing { reason: "stopped by the user".into() });
     }
     reporter.finish().await;
+    drop(log_flushed);
     ended
 }
 
@@ -201,8 +205,7 @@ fn terminal() -> Terminal {
     }
 }
 
-fn start_log(config: &Config, reporter: &Reporter) {
-    let writer = reporter.log_writer();
+fn start_log(config: &Config, writer: NonBlocking) {
     // A second subscriber exists only in tests that run the app twice.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(log_directives(config.log_level)))

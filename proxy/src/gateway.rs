@@ -264,9 +264,13 @@ impl Gateway {
             session.write_response_body(content, true).await
         };
         match fast_timeout(self.patience(), write).await {
-            Ok(written) => written.map(|()| true),
-            Err(_) => Err(Error::explain(ErrorType::WriteTimedout, "a page is not read")),
+            Ok(written) => written?,
+            Err(_) => {
+                return Err(Error::explain(ErrorType::WriteTimedout, "a page is not read"));
+            }
         }
+        hear_out(session).await;
+        Ok(true)
     }
 
     /// With visitors that do not read.
@@ -279,6 +283,23 @@ impl Gateway {
         let fields = &session.req_header().headers;
         Visitor::of(sender, scheme, fields, &self.settings.trusted_proxies)
     }
+}
+
+/// Reads the rest of a request whose response is complete. Pingora closes the connection of such a request at once,
+/// which resets it if anything is unread, and the response may be lost on its way.
+async fn hear_out(session: &mut Session) {
+    let downstream = session.as_downstream_mut();
+    if downstream.is_http2() || downstream.is_body_done() {
+        return;
+    }
+    let rest = async {
+        downstream.finish_body().await?;
+        // The visitor sees the end of the response, and can go.
+        downstream.shutdown().await;
+        downstream.drain_request_body().await
+    };
+    // It has gone, or sends more than anybody waits for: then the connection is closed after all.
+    let _ = fast_timeout(DRAIN, rest).await;
 }
 
 /// The 101 of a WebSocket that ends here.

@@ -27,14 +27,17 @@ for (const name of browsers) {
       await counter?.stop();
     });
 
-    const isDirect = (page) =>
-      until(30_000, "direct", () => page.evaluate(() => window.__wingman?.state === "direct" && !!navigator.serviceWorker.controller));
+    const isDirect = (page, ms = 30_000) =>
+      until(ms, "direct", () => page.evaluate(() => window.__wingman?.state === "direct" && !!navigator.serviceWorker.controller));
     const askDirectly = (page, id) =>
       page.evaluate(async (id) => {
         const before = __wingman.stats.exchanges.direct;
         const { id: got } = await (await fetch(`/item?id=${id}`)).json();
         return got === id && __wingman.stats.exchanges.direct - before === 1;
       }, id);
+
+    /** Until one goes directly: on a busy machine a page may be too late, and the relay is asked. */
+    const servedDirectly = (page, name) => until(20_000, `${name} is served directly`, () => askDirectly(page, `${name}-${performance.now()}`));
 
     /** Both programs, once nobody is there. */
     async function level() {
@@ -55,12 +58,17 @@ for (const name of browsers) {
       let left = count;
       await Promise.all(
         Array.from({ length: Math.min(TABS, count) }, async () => {
-          const page = await visitor.open("about:blank");
+          let page = await visitor.open("about:blank");
           while (left-- > 0) {
-            const id = `load-${left}`;
-            await page.goto(`${share.url}/page?${left}`);
-            await isDirect(page);
-            assert.ok(await askDirectly(page, id), "it asked directly");
+            const number = left;
+            await page.goto(`${share.url}/page?${number}`);
+            // Now and then the driver of Firefox loses the frame of a page that has navigated.
+            await until(30_000, "direct", async () => page.mainFrame().detached || (await isDirect(page, 500), true));
+            if (page.mainFrame().detached) {
+              page = await visitor.open(`${share.url}/page?${number}`);
+              await isDirect(page);
+            }
+            await servedDirectly(page, `load-${number}`);
           }
           await page.close();
         }),
@@ -113,8 +121,7 @@ for (const name of browsers) {
       const answered = await within(60_000, "answers", Promise.all(pages.map((page, at) => Promise.all([1, 2, 3].map((number) => page.evaluate(async (id) => (await (await fetch(`/item?id=${id}`)).json()).id === id, `crowd-${at}-${number}`))))));
       t.diagnostic(`${PEERS} pages after ${Math.round(came)} ms; ${PEERS * 3} requests at once in ${Math.round(performance.now() - asked)} ms; host ${JSON.stringify(resources(share.pid))}`);
       assert.ok(answered.flat().every(Boolean));
-      // On a busy machine a page may be too late for one of so many, which the relay takes.
-      await Promise.all(pages.map((page, at) => until(20_000, `page ${at} asks directly`, () => askDirectly(page, `again-${at}-${performance.now()}`))));
+      await Promise.all(pages.map((page, at) => servedDirectly(page, `page-${at}`)));
       assert.equal((await gauges(metricsPort)).wingman_host_peers, PEERS);
       await browser.close();
       await level();

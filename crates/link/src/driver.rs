@@ -85,6 +85,12 @@ impl Driver {
         self.link.0.lock().mux.poll_timeout()
     }
 
+    /// About how many bytes there are to send.
+    pub(crate) fn output_hint(&self) -> usize {
+        let state = self.link.0.lock();
+        if state.mux.has_output() { state.mux.output_hint().max(1) } else { 0 }
+    }
+
     /// What to send next, a message of at most `limit` bytes (which must hold a largest frame); pending, and
     /// woken later, if there is nothing.
     pub fn poll_transmit(&self, context: &mut Context<'_>, limit: usize) -> Poll<Transmit> {
@@ -106,15 +112,22 @@ impl Driver {
                 Some((code, reason)) => {
                     transmit = Poll::Ready(Transmit::Close(*code, reason.clone()));
                 }
-                None => match &mut state.driver {
-                    Some(waker) => waker.clone_from(context.waker()),
-                    none => *none = Some(context.waker().clone()),
-                },
+                None => remember(&mut state.driver, context.waker()),
             }
         }
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         transmit
+    }
+
+    /// With what it is to close once everything is sent; the context is woken when that is known.
+    pub(crate) fn poll_close(&self, context: &mut Context<'_>) -> Option<CloseCode> {
+        let mut state = self.link.0.lock();
+        let code = state.close.as_ref().map(|(code, _)| *code);
+        if code.is_none() {
+            remember(&mut state.closer, context.waker());
+        }
+        code
     }
 
     /// The carrier is over: ends every exchange on it.
@@ -126,6 +139,13 @@ impl Driver {
         if std::mem::replace(&mut self.state, State::Finished) == State::Driving {
             self.link.finish(closed);
         }
+    }
+}
+
+fn remember(known: &mut Option<Waker>, waker: &Waker) {
+    match known {
+        Some(known) => known.clone_from(waker),
+        none => *none = Some(waker.clone()),
     }
 }
 

@@ -113,6 +113,8 @@ pub(crate) struct State {
     pub(crate) driver: Option<Waker>,
     /// What the owner wants the driver to close with.
     pub(crate) close: Option<(CloseCode, String)>,
+    /// Of a driver whose socket takes nothing: only `close` is of interest to it.
+    pub(crate) closer: Option<Waker>,
     pub(crate) closed: Option<Closed>,
     accepted: VecDeque<StreamId>,
     control: VecDeque<Bytes>,
@@ -190,6 +192,7 @@ impl Link {
             slots: FxHashMap::default(),
             driver: None,
             close: None,
+            closer: None,
             closed: None,
             accepted: VecDeque::new(),
             control: VecDeque::new(),
@@ -288,6 +291,8 @@ impl Link {
         self.poke(|state| {
             state.close.get_or_insert_with(|| (code, reason.to_owned()));
         });
+        let closer = self.0.lock().closer.take();
+        wake(closer);
     }
 
     /// How many exchanges the peer takes at once.

@@ -10,7 +10,7 @@ use std::{
 use futures_util::{Sink, Stream};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Sleep, sleep_until, timeout},
+    time::{Sleep, sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -28,6 +28,9 @@ use crate::{
 
 /// Messages read before other tasks of the thread have a turn.
 const READ_BURST: usize = 8;
+
+/// Bytes that are worth a message of their own.
+const ENOUGH: usize = 32 * 1024;
 
 /// How long a closing socket may take for its last bytes.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
@@ -51,7 +54,19 @@ where
 {
     let driver = Driver::new(link);
     let mut timer = pin!(sleep_until(driver.poll_timeout().into()));
-    let closed = poll_fn(|context| poll(&mut socket, &driver, &mut timer, context)).await;
+    let mut closing = None;
+    let mut turn = Turn::Gather;
+    let closed = poll_fn(|context| {
+        let polled = poll(&mut socket, &driver, &mut timer, &mut turn, context);
+        if polled.is_ready() {
+            return polled;
+        }
+        // Whoever does not read must not keep a link that is to close.
+        let Some(code) = driver.poll_close(context) else { return Poll::Pending };
+        let patience = closing.get_or_insert_with(|| Box::pin(sleep(CLOSE_DEADLINE)));
+        patience.as_mut().poll(context).map(|()| Closed::Locally(code))
+    })
+    .await;
     driver.finish(closed.clone());
     let frame = match &closed {
         Closed::Locally(code) => Some((*code, String::new())),
@@ -68,10 +83,19 @@ where
     closed
 }
 
+/// Whoever wakes the driver is seldom alone, but tokio runs what was woken last first: the driver lets the others that are
+/// ready push their bytes, and then sends all of them in one message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Gather,
+    Send,
+}
+
 fn poll<S>(
     socket: &mut WebSocketStream<S>,
     driver: &Driver,
     timer: &mut Pin<&mut Sleep>,
+    turn: &mut Turn,
     context: &mut Context<'_>,
 ) -> Poll<Closed>
 where
@@ -101,6 +125,12 @@ where
         timer.as_mut().reset(driver.poll_timeout().into());
     }
     // 3. Write as long as the socket takes it.
+    if *turn == Turn::Gather && (1..ENOUGH).contains(&driver.output_hint()) {
+        *turn = Turn::Send;
+        context.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    *turn = Turn::Gather;
     loop {
         match Pin::new(&mut *socket).poll_flush(context) {
             Poll::Pending => return Poll::Pending,

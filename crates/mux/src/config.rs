@@ -34,6 +34,9 @@ pub struct Config {
     pub role: Role,
     /// Streams at once. More: [`crate::Mux::open`] fails, a peer's OPEN is refused.
     pub max_streams: usize,
+    /// Streams that the peer may open in a second, and at once. More is a peer that floods: each costs this end
+    /// more than the peer, though it be refused.
+    pub max_opened_per_second: u32,
     /// Bytes of one encoded head.
     pub max_head: usize,
     /// The widest receive window of one stream, bytes.
@@ -54,6 +57,7 @@ impl Config {
         Self {
             role,
             max_streams: 256,
+            max_opened_per_second: u32::MAX,
             max_head: MAX_HEAD,
             max_window: 4 * 1024 * 1024,
             growth_budget: 32 * 1024 * 1024,

@@ -32,7 +32,7 @@ pub enum Violation {
     IdNotRising,
     #[error("credit beyond all reason")]
     CreditOverflow,
-    #[error("peer makes us answer faster than it reads")]
+    #[error("peer asks faster than it reads, or than anybody can answer")]
     Flood,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Heartbeat {
 
 impl Heartbeat {
     pub(crate) fn new(config: HeartbeatConfig, now: Instant) -> Self {
-        let next_ping = now.checked_add(config.period).unwrap_or(now);
+        let next_ping = later(now, config.period);
         Self {
             config,
             heard: now,
@@ -80,13 +80,19 @@ impl Heartbeat {
         }
         if now >= self.next_ping {
             self.ping_due = true;
-            self.next_ping = now.checked_add(self.config.period).unwrap_or(now);
+            self.next_ping = later(now, self.config.period);
         }
         None
     }
 
     pub(crate) fn poll_timeout(&self) -> Instant {
-        let dead = self.heard.checked_add(self.config.deadline).unwrap_or(self.next_ping);
-        dead.min(self.next_ping)
+        later(self.heard, self.config.deadline).min(self.next_ping)
     }
 }
+
+/// A duration too long to add is never over; a year is as good.
+fn later(from: Instant, duration: Duration) -> Instant {
+    from.checked_add(duration).or_else(|| from.checked_add(YEAR)).unwrap_or(from)
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);

@@ -17,6 +17,7 @@ mod error;
 mod heartbeat;
 mod invariants;
 mod mux;
+mod opens;
 mod receive;
 mod schedule;
 mod send;

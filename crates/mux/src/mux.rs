@@ -16,6 +16,7 @@ use crate::{
     config::{Config, Role},
     error::{CarrierError, OpenError, Violation},
     heartbeat::Heartbeat,
+    opens::Opens,
     receive::{Incoming, Receive, Traffic},
     schedule::Schedule,
     send::{Send, SendError, Turn},
@@ -60,6 +61,7 @@ struct Stream {
 pub struct Mux {
     config: Config,
     streams: FxHashMap<StreamId, Stream>,
+    opens: Opens,
     /// Opener: the next id to use. Acceptor: the lowest id the peer may use.
     next_id: u32,
     schedule: Schedule,
@@ -91,6 +93,7 @@ impl Mux {
         Self {
             config,
             streams: FxHashMap::default(),
+            opens: Opens::new(config.max_opened_per_second, now),
             next_id: 1,
             schedule: Schedule::default(),
             queued: 0,
@@ -290,7 +293,9 @@ impl Mux {
 
     fn handle_frame(&mut self, now: Instant, frame: Frame) -> Result<(), Violation> {
         match frame {
-            Frame::Open { stream: id, flags, head } => return self.handle_open(id, flags, head),
+            Frame::Open { stream: id, flags, head } => {
+                return self.handle_open(now, id, flags, head);
+            }
             Frame::Head { stream: id, flags, head } => {
                 if self.config.role == Role::Acceptor {
                     return Err(Violation::WrongSide);
@@ -345,7 +350,13 @@ impl Mux {
         Ok(())
     }
 
-    fn handle_open(&mut self, id: StreamId, flags: Flags, head: Bytes) -> Result<(), Violation> {
+    fn handle_open(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        flags: Flags,
+        head: Bytes,
+    ) -> Result<(), Violation> {
         if self.config.role == Role::Opener || id.0.is_multiple_of(2) {
             return Err(Violation::WrongSide);
         }
@@ -367,6 +378,9 @@ impl Mux {
                     Err(violation) => Err(violation),
                 },
             };
+        }
+        if !self.opens.take(config.max_opened_per_second, now) {
+            return Err(Violation::Flood);
         }
         // The last id has no successor; an opener never uses it.
         self.next_id = id.0.checked_add(2).ok_or(Violation::IdNotRising)?;

@@ -18,8 +18,9 @@ pub const HEADER_LEN: usize = 8;
 /// The largest payload; a longer head is cut into several frames with [`Flags::MORE`].
 pub const MAX_PAYLOAD: usize = 16 * 1024;
 
-/// The largest carrier message a sender builds and a receiver must take.
-pub const MAX_MESSAGE: usize = 64 * 1024;
+/// The largest carrier message a sender builds and a receiver must take: four frames of bulk, and nothing of a fifth,
+/// which would cost each of them a second message.
+pub const MAX_MESSAGE: usize = 4 * (HEADER_LEN + MAX_PAYLOAD);
 
 /// Identifies a stream on one carrier. 0 is the carrier itself; the visitors' side opens odd ids,
 /// rising; even ones are kept for streams opened by the host, of which there are none yet.

@@ -49,6 +49,7 @@ struct Table {
     ids: Ids,
     /// Requests without a visitor count as one's.
     visitors: HashMap<Option<VisitorId>, Brought>,
+    swept: Option<Instant>,
 }
 
 type Ids = HashMap<RequestId, Known>;
@@ -134,6 +135,7 @@ impl Replays {
         let direct = facts.via.is_direct();
         let now = Instant::now();
         let mut table = self.table.lock();
+        table.sweep(now);
         if let Some(state) = table.find(id, now) {
             return match state {
                 _ if direct => Begin::Late,
@@ -167,18 +169,19 @@ impl Table {
     /// What is known of an id, whoever brought it.
     fn find(&mut self, id: RequestId, now: Instant) -> Option<&mut State> {
         let owner = self.ids.get(&id)?.owner;
-        self.purge(owner, now);
+        // Not to make room: this one might have to go.
+        self.purge(owner, now, usize::MAX);
         self.ids.get_mut(&id).map(|known| &mut known.state)
     }
 
     /// Makes room for one more id of `owner`; `false` if there is none.
     fn make_room(&mut self, owner: Option<VisitorId>, now: Instant) -> bool {
         if !self.visitors.contains_key(&owner) {
-            let Self { ids, visitors } = self;
-            visitors.retain(|owner, brought| brought.purge(*owner, ids, now));
+            let Self { ids, visitors, .. } = self;
+            visitors.retain(|owner, brought| brought.purge(*owner, ids, now, MAX_IDS));
             return visitors.len() < MAX_VISITORS || self.evict();
         }
-        self.purge(owner, now);
+        self.purge(owner, now, MAX_IDS);
         self.visitors.get(&owner).is_none_or(|brought| brought.count < MAX_IDS)
     }
 
@@ -216,10 +219,30 @@ impl Table {
         }
     }
 
-    fn purge(&mut self, owner: Option<VisitorId>, now: Instant) {
+    fn purge(&mut self, owner: Option<VisitorId>, now: Instant, most: usize) {
         if let Some(brought) = self.visitors.get_mut(&owner) {
-            brought.purge(owner, &mut self.ids, now);
+            brought.purge(owner, &mut self.ids, now, most);
         }
+    }
+
+    /// Once in a while, for all: what is kept for those who have left is missing to the others.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.duration_since(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        let Self { ids, visitors, .. } = self;
+        visitors.retain(|owner, brought| brought.purge(*owner, ids, now, usize::MAX));
+    }
+
+    /// It is over: a copy may come for as long as that after any other.
+    fn over(&mut self, id: RequestId, state: State) -> Option<&mut Brought> {
+        let known = self.ids.get_mut(&id)?;
+        known.state = state;
+        known.since = Instant::now();
+        let brought = self.visitors.get_mut(&known.owner)?;
+        brought.order.push_back((known.since, id));
+        Some(brought)
     }
 }
 
@@ -245,10 +268,8 @@ impl Running {
     pub(super) fn keep(mut self, recording: Recording, safe: bool) {
         let Some(id) = self.id.take() else { return };
         let mut table = self.replays.table.lock();
-        let Some(known) = table.ids.get_mut(&id) else { return };
-        known.state = State::Kept(Arc::new(recording));
-        let owner = known.owner;
-        if safe && let Some(brought) = table.visitors.get_mut(&owner) {
+        let brought = table.over(id, State::Kept(Arc::new(recording)));
+        if safe && let Some(brought) = brought {
             brought.brief.push_back((Instant::now(), id));
         }
     }
@@ -266,7 +287,7 @@ impl Drop for Running {
         match table.ids.get_mut(&id).map(|known| &mut known.state) {
             // Nothing was executed: the id is free.
             Some(State::Receiving(_)) => table.remove(id),
-            Some(state) => *state = State::Over,
+            Some(_) => drop(table.over(id, State::Over)),
             None => {}
         }
     }
@@ -278,8 +299,14 @@ impl Brought {
         self.direct -= usize::from(known.direct);
     }
 
-    /// Forgets what is over and old, or too much; `false` when nothing is left.
-    fn purge(&mut self, owner: Option<VisitorId>, ids: &mut Ids, now: Instant) -> bool {
+    /// Forgets what is over and old, and the oldest of as many as `most`; `false` when nothing is left.
+    fn purge(
+        &mut self,
+        owner: Option<VisitorId>,
+        ids: &mut Ids,
+        now: Instant,
+        most: usize,
+    ) -> bool {
         while let Some((at, id)) = self.brief.front().copied()
             && now.duration_since(at) >= KEPT_BRIEFLY
         {
@@ -293,7 +320,7 @@ impl Brought {
             let Some((at, id)) = self.order.front().copied() else { break };
             let known = ids.get_mut(&id).filter(|known| is_here(known, at));
             let old = now.duration_since(at) >= REMEMBERED;
-            if known.is_some() && !old && self.count < MAX_IDS {
+            if known.is_some() && !old && self.count < most {
                 break;
             }
             self.order.pop_front();
@@ -319,8 +346,10 @@ impl Brought {
 
 /// How long the response to a safe request is kept: longer than a page takes to notice a dead path and to ask again.
 const KEPT_BRIEFLY: Duration = Duration::from_secs(10);
-/// How long an id is remembered after it came.
+/// How long an id is remembered after it came, and after it was over.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// How often those who have left are looked after.
+const SWEEP: Duration = Duration::from_secs(1);
 /// Ids of one visitor.
 const MAX_IDS: usize = 2_048;
 const MAX_VISITORS: usize = 512;

@@ -30,6 +30,7 @@ use super::{
     replay::Running,
     runner::Shared,
 };
+use crate::cookies::Stamp;
 
 /// A request that came again by relay, and takes over.
 #[derive(Debug)]
@@ -87,6 +88,8 @@ pub(super) struct Resumable {
     receiver: Receiver,
     copies: mpsc::Receiver<Copy>,
     progress: Progress,
+    /// When the cookies of the response went to a copy.
+    stamp: Option<Stamp>,
     /// Its method is safe (RFC 9110 §9.2.1): executing it a second time is no harm, if it must be.
     safe: bool,
     /// Gone when copies of it are to be run instead.
@@ -126,7 +129,8 @@ impl Resumable {
         let recording = Recording::new(budget.claim(facts.visitor));
         let receiver = Receiver::Direct(exchange, done);
         let running = Some(running);
-        Some(Self { shared, facts, recording, receiver, copies, progress, safe, running })
+        let stamp = None;
+        Some(Self { shared, facts, recording, receiver, copies, progress, stamp, safe, running })
     }
 
     /// Runs it to its end.
@@ -198,7 +202,11 @@ impl Resumable {
         self.recording.finish(trailers.clone());
         if let Some(exchange) = self.receiver.exchange() {
             // If it is gone, a copy finds the recording.
-            return Ok(exchange.finish(trailers).map_err(Failed::send));
+            let finished = exchange.finish(trailers).map_err(Failed::send);
+            if finished.is_err() {
+                self.doubt_cookies();
+            }
+            return Ok(finished);
         }
         Ok(Err(Failed::ByPeer(None)))
     }
@@ -257,7 +265,7 @@ impl Resumable {
                 let _ = exchange.send_head(encode_head(status, &fields), false, false);
             }
             Receiver::Copy(exchange, _) => {
-                self.shared.set_cookies(&self.facts, &fields);
+                self.stamp = self.shared.set_cookies(&self.facts, &fields);
                 let _ = exchange.send_head(encode_head(status, &fields), false, false);
             }
             Receiver::Nobody(_) => {}
@@ -270,6 +278,7 @@ impl Resumable {
         if let Some(last) = self.receiver.exchange() {
             last.reset(ResetCode::Cancelled);
         }
+        self.doubt_cookies();
         if !self.recording.is_whole() && self.safe {
             // It has come just before its kind were sent elsewhere: to be run.
             let _ = done.send(progress);
@@ -286,7 +295,7 @@ impl Resumable {
         if let Some((status, fields)) = self.recording.head() {
             *bytes_out = before.bytes_out;
             self.progress.answered(status.as_u16());
-            self.shared.set_cookies(&facts, fields);
+            self.stamp = self.shared.set_cookies(&facts, fields);
             if let Some(ticket) = self.recording.take_ticket() {
                 self.shared.retract(&ticket);
             }
@@ -299,7 +308,13 @@ impl Resumable {
         }
     }
 
+    /// A copy's cookies may not have come to the browser.
+    fn doubt_cookies(&mut self) {
+        self.shared.undelivered(&self.facts, self.stamp.take());
+    }
+
     fn detach(&mut self, code: Option<ResetCode>) {
+        self.doubt_cookies();
         // A page that gives up the direct path may say so before its copy is here.
         let patience = match code {
             Some(_) => CHANGE_OF_MIND,

@@ -368,11 +368,12 @@ impl Shared {
         exchange: &Arc<Exchange>,
         mut progress: Progress,
     ) {
+        let mut stamp = None;
         let outcome = match begin {
             Begin::Answer(recording) => {
                 if let Some((status, fields)) = recording.head() {
                     progress.answered(status.as_u16());
-                    self.set_cookies(facts, fields);
+                    stamp = self.set_cookies(facts, fields);
                     if let Some(ticket) = recording.ticket()
                         && facts.visitor != Some(ticket.visitor)
                     {
@@ -391,6 +392,9 @@ impl Shared {
                 Err(Failed::Elsewhere(ResetCode::Cancelled))
             }
         };
+        if outcome.is_err() {
+            self.undelivered(facts, stamp);
+        }
         self.end(exchange, progress, outcome);
     }
 
@@ -414,7 +418,8 @@ impl Shared {
         self.cookies.answered(facts.visitor?, facts.request(), fields)
     }
 
-    fn undelivered(&self, facts: &Facts, stamp: Option<Stamp>) {
+    /// The browser may not have got them.
+    pub(super) fn undelivered(&self, facts: &Facts, stamp: Option<Stamp>) {
         if let (Some(visitor), Some(stamp)) = (facts.visitor, stamp) {
             self.cookies.undelivered(visitor, stamp);
         }

@@ -26,6 +26,9 @@ use crate::{
 /// How long running exchanges have when the user ends the session.
 const FAREWELL: Duration = Duration::from_secs(3);
 
+/// For exchanges to notice that their link is gone.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// How long the edge may take to show a sign of life after this machine's network has changed. A connection
 /// by an address that is gone breaks without a word; the heartbeat would find out much later.
 const PROBE: Duration = Duration::from_secs(3);
@@ -201,7 +204,10 @@ impl Session {
                 }
             }
         };
-        // Exchanges of a dead link end by themselves; dropping the set makes sure.
+        // With the driver all exchanges of the link end, and each says what became of it; dropping the set makes sure.
+        self.driver.0.abort();
+        let all = async { while exchanges.join_next().await.is_some() {} };
+        let _ = timeout(LAST_WORDS, all).await;
         Some(closed)
     }
 

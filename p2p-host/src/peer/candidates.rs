@@ -48,7 +48,11 @@ pub(super) fn take_out(sdp: &str) -> (String, Vec<String>) {
 }
 
 fn address(candidate: &str) -> Option<SocketAddr> {
-    let mut words = candidate.split_whitespace().skip(2);
+    let mut words = candidate.split_whitespace().skip(1);
+    // Others are of RTCP; rtc-ice reckons with what is not a component at all.
+    if words.next()? != "1" {
+        return None;
+    }
     let (transport, _priority) = (words.next()?, words.next()?);
     let (ip, port) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     transport.eq_ignore_ascii_case("udp").then_some(SocketAddr::new(ip, port))
@@ -89,6 +93,8 @@ mod tests {
             "candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
             "candidate:1 1 udp 1 192.0.2.1 65536 typ host",
             "candidate:1 1 udp 1 192.0.2.1",
+            "candidate:1 2 udp 1 192.0.2.1 2 typ host",
+            "candidate:1 257 udp 0 192.0.2.1 2 typ host",
             "candidate:nonsense",
             "",
         ] {

@@ -1,6 +1,13 @@
 //! One WebRTC connection, made the way this host wants it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -10,7 +17,7 @@ use rtc::{
     peer_connection::configuration::setting_engine::SctpMaxMessageSize,
     peer_connection::transport::RTCIceCandidateInit,
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use webrtc::{
     data_channel::{DataChannel, RTCDataChannelInit},
     peer_connection::{
@@ -34,7 +41,8 @@ use super::{
 
 /// A connection with its channels; nothing of the `webrtc` crate is seen outside of it but channels.
 pub(super) struct Connection {
-    inner: Box<dyn PeerConnection>,
+    inner: Arc<dyn PeerConnection>,
+    closed: AtomicBool,
     pub(super) channels: Vec<Arc<dyn DataChannel>>,
     endpoint: Arc<Endpoint>,
     /// Of the page.
@@ -85,7 +93,14 @@ impl Connection {
             .with_udp_addrs(addresses)
             .build()
             .await?;
-        let mut channels = Vec::new();
+        // From here on whatever fails drops it, and it is closed.
+        let mut connection = Self {
+            inner: Arc::new(inner),
+            closed: AtomicBool::new(false),
+            channels: Vec::new(),
+            endpoint,
+            candidates: Mutex::default(),
+        };
         for id in 0..CHANNELS {
             let options = RTCDataChannelInit {
                 ordered: true,
@@ -93,10 +108,11 @@ impl Connection {
                 negotiated: Some(id),
                 ..RTCDataChannelInit::default()
             };
-            channels.push(inner.create_data_channel(CHANNEL_LABEL, Some(options)).await?);
+            let channel =
+                connection.inner.create_data_channel(CHANNEL_LABEL, Some(options)).await?;
+            connection.channels.push(channel);
         }
-        let candidates = Mutex::default();
-        Ok(Self { inner: Box::new(inner), channels, endpoint, candidates })
+        Ok(connection)
     }
 
     /// Answers an offer, the first one or one that restarts ICE.
@@ -150,9 +166,27 @@ impl Connection {
 
     /// Ends it, and the task that drives it.
     pub(super) async fn close(&self) {
-        if let Err(error) = self.inner.close().await {
-            tracing::debug!(%error, "closing a peer's connection failed");
+        close(&*self.inner).await;
+        self.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Its owner was aborted, or has panicked: `webrtc` would let its driver run for ever.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.closed.load(Ordering::Relaxed) {
+            return;
         }
+        let inner = self.inner.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { timeout(CLOSE_DEADLINE, close(&*inner)).await });
+        }
+    }
+}
+
+async fn close(connection: &dyn PeerConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "closing a peer's connection failed");
     }
 }
 
@@ -205,6 +239,8 @@ fn true_port(candidate: &str, port: impl Fn(SocketAddr) -> Option<u16>) -> Strin
     words.join(" ")
 }
 
+/// For a connection to close. Its tasks and its sockets go with it.
+pub(super) const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// Checks are cheap, and the first one that gets through decides how long the set-up takes.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// For each pair of candidates: four seconds.
@@ -218,6 +254,25 @@ const KEEP_ALIVE: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer::port::Port;
+
+    /// Whatever becomes of its owner: the driver, and what it holds, must end.
+    #[tokio::test]
+    async fn a_connection_that_is_dropped_is_closed() {
+        let endpoint = Endpoint::new(Port::bind(0).unwrap());
+        let held = Arc::downgrade(&endpoint);
+        let certificate = Certificate::fresh().unwrap();
+        let (news, _told) = mpsc::channel(64);
+        let address = "127.0.0.1:0".parse().unwrap();
+        let connection = Connection::new(endpoint, &certificate, vec![address], &[], news);
+        drop(connection.await.unwrap());
+        let gone = async {
+            while held.upgrade().is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(2 * CLOSE_DEADLINE, gone).await.expect("the driver has ended");
+    }
 
     #[test]
     fn candidates_tell_the_shared_port() {

@@ -188,12 +188,10 @@ impl Endpoint {
             none => *none = Some(context.waker().clone()),
         }
         let mut flow = self.flow.lock();
-        let flushed = flow
+        // Pending: the context is woken for the rest.
+        let _ = flow
             .pacer
             .poll_flush(context, |context, transmit| self.port.poll_send(context, transmit));
-        if let Poll::Ready(Err(error)) = flushed {
-            tracing::debug!(%error, "UDP send failed");
-        }
     }
 
     /// How many datagrams one send may have. More are a burst that the pacer cannot cut.

@@ -13,10 +13,13 @@ use std::{
 use tokio::time::{Sleep, sleep};
 use webrtc::runtime::Transmit;
 
+use super::path::MAX_BUDGET;
+
 /// A token bucket and the datagrams that wait for it.
 ///
 /// SCTP sends a whole window at once, and a burst of half a megabyte overflows the socket buffer of the page. What
-/// waits here counts as in flight, so the sender's budget is its bound.
+/// waits here counts as in flight, so the sender's budget bounds the data. What a page makes this end answer has no such
+/// bound: too much is lost, as in any queue of a network.
 #[derive(Debug)]
 pub(super) struct Pacer {
     /// Bytes per second; `None`: everything goes at once.
@@ -25,6 +28,8 @@ pub(super) struct Pacer {
     tokens: i64,
     filled: Instant,
     waiting: VecDeque<Waiting>,
+    /// Bytes of them.
+    held: usize,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -38,7 +43,7 @@ struct Waiting {
 
 impl Pacer {
     pub(super) fn new(now: Instant) -> Self {
-        Self { rate: None, tokens: 0, filled: now, waiting: VecDeque::new(), timer: None }
+        Self { rate: None, tokens: 0, filled: now, waiting: VecDeque::new(), held: 0, timer: None }
     }
 
     /// Changes the pace.
@@ -56,8 +61,12 @@ impl Pacer {
         self.spend(bytes)
     }
 
-    /// Puts datagrams behind those that wait.
+    /// Puts datagrams behind those that wait, unless there are too many.
     pub(super) fn queue(&mut self, transmit: &Transmit<'_>) {
+        if self.held >= MAX_HELD {
+            return;
+        }
+        self.held += transmit.contents.len();
         self.waiting.push_back(Waiting {
             destination: transmit.destination,
             source: transmit.src_ip,
@@ -66,12 +75,12 @@ impl Pacer {
         });
     }
 
-    /// Sends what may go by `send`; pending, and woken later, if some is left.
+    /// Sends what may go by `send`; pending, and woken later, if some is left. What cannot be sent is lost.
     pub(super) fn poll_flush(
         &mut self,
         context: &mut Context<'_>,
         mut send: impl FnMut(&mut Context<'_>, &Transmit<'_>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<()>> {
+    ) -> Poll<()> {
         while !self.waiting.is_empty() {
             self.fill(Instant::now());
             if self.rate.is_some() && self.tokens <= 0 {
@@ -91,11 +100,14 @@ impl Pacer {
             };
             let sent = ready!(send(context, &transmit));
             self.spend(bytes);
+            self.held -= bytes;
             self.waiting.pop_front();
-            sent?;
+            if let Err(error) = sent {
+                tracing::debug!(%error, "UDP send failed");
+            }
         }
         self.timer = None;
-        Poll::Ready(Ok(()))
+        Poll::Ready(())
     }
 
     fn fill(&mut self, now: Instant) {
@@ -121,6 +133,8 @@ impl Pacer {
     }
 }
 
+/// Above all that a sender's budget allows.
+const MAX_HELD: usize = 2 * MAX_BUDGET;
 /// The shortest sleep of the runtime.
 const TICK: Duration = Duration::from_millis(1);
 /// 16 datagrams.
@@ -175,8 +189,7 @@ mod tests {
                 Poll::Ready(Ok(transmit.contents.len()))
             })
         })
-        .await
-        .unwrap();
+        .await;
         assert_eq!(sent, (0..total).collect::<Vec<_>>());
         let least = f64::from(total - 40) * 1_200.0 / rate as f64;
         let took = start.elapsed().as_secs_f64();
@@ -194,8 +207,41 @@ mod tests {
             sent += 1;
             Poll::Ready(Ok(1))
         });
-        assert!(matches!(flushed, Poll::Ready(Ok(()))));
+        assert!(flushed.is_ready());
         assert_eq!(sent, 1);
         assert!(pacer.take(Instant::now(), 1), "nothing waits any more");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_sent_holds_nothing_up() {
+        let mut pacer = Pacer::new(Instant::now());
+        for contents in [b"a", b"b", b"c"] {
+            pacer.queue(&transmit(contents));
+        }
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut sent = 0;
+        let flushed = pacer.poll_flush(&mut context, |_, _| {
+            sent += 1;
+            Poll::Ready(if sent == 1 { Err(io::ErrorKind::Other.into()) } else { Ok(1) })
+        });
+        assert!(flushed.is_ready());
+        assert_eq!(sent, 3);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_bounded_and_goes_on_when_there_is_room() {
+        let mut pacer = Pacer::new(Instant::now());
+        let contents = vec![0; 1_000];
+        let held =
+            |pacer: &Pacer| pacer.waiting.iter().map(|one| one.contents.len()).sum::<usize>();
+        for _ in 0..2 {
+            for _ in 0..2 * MAX_HELD / contents.len() {
+                pacer.queue(&transmit(&contents));
+            }
+            assert!((MAX_HELD..MAX_HELD + contents.len()).contains(&held(&pacer)));
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            assert!(pacer.poll_flush(&mut context, |_, _| Poll::Ready(Ok(1))).is_ready());
+            assert_eq!(held(&pacer), 0);
+        }
     }
 }

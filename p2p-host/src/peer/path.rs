@@ -128,7 +128,7 @@ const INITIAL_BUDGET: usize = 128 * 1024;
 /// Less than this leaves the driver waiting for its own timers.
 const MIN_BUDGET: usize = 64 * 1024;
 /// More is no use: browsers' receive windows are not larger.
-const MAX_BUDGET: usize = 4 * 1024 * 1024;
+pub(super) const MAX_BUDGET: usize = 4 * 1024 * 1024;
 /// Half more than the product, so that it can grow to what the path takes. Twice overflows a queue of one product:
 /// at 50 ms, 80 Mbit/s and 500 kB, 3.9 MB/s instead of 7.4 (without a bottleneck, 11.7 instead of 11.4).
 const GAIN_PERCENT: u128 = 150;

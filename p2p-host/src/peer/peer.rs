@@ -28,7 +28,7 @@ use wingman_wire::{
 
 use super::{
     addresses,
-    connection::{Connection, News},
+    connection::{CLOSE_DEADLINE, Connection, News},
     endpoint::Endpoint,
     peers::Shared,
 };
@@ -61,8 +61,9 @@ pub(super) struct Running {
     pub(super) connection: Connection,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) lanes: Vec<Lane>,
-    /// The last message of the page, on whatever channel.
-    heard: Mutex<Instant>,
+    /// The last message of the page, on whatever channel; none before there is one, for which there is time until the
+    /// deadline of its hello.
+    heard: Mutex<Option<Instant>>,
     exchanges: Mutex<JoinSet<()>>,
 }
 
@@ -113,7 +114,7 @@ impl Peer {
             connection,
             endpoint,
             lanes: lanes.collect(),
-            heard: Mutex::new(Instant::now()),
+            heard: Mutex::new(None),
             exchanges: Mutex::new(JoinSet::new()),
         };
         let reason = running.run(&mut self.commands, news, &mut self.stop).await;
@@ -210,7 +211,7 @@ impl Running {
         loop {
             match channel.poll().await {
                 Some(DataChannelEvent::OnMessage(message)) if !message.is_string => {
-                    *self.heard.lock() = Instant::now();
+                    *self.heard.lock() = Some(Instant::now());
                     if let Err(error) = lane.driver.handle_message(message.data.freeze()) {
                         tracing::debug!(peer = ?self.peer, %error, "protocol broken");
                         return Reason::Protocol;
@@ -219,6 +220,7 @@ impl Running {
                 Some(DataChannelEvent::OnMessage(_)) => return Reason::Protocol,
                 Some(DataChannelEvent::OnOpen) => {
                     lane.open.store(true, Ordering::Relaxed);
+                    *self.heard.lock() = Some(Instant::now());
                     if index == usize::from(CONTROL_CHANNEL) {
                         self.greet();
                     }
@@ -291,10 +293,10 @@ impl Running {
     /// may be behind an upload.
     async fn watch_time(&self) -> Reason {
         loop {
-            let silent = *self.heard.lock() + SILENCE;
+            let silent = self.heard.lock().unwrap_or_else(Instant::now) + SILENCE;
             let next = self.lanes.iter().map(|lane| lane.driver.poll_timeout()).min();
             sleep_until(next.unwrap_or(silent).min(silent).into()).await;
-            if self.heard.lock().elapsed() >= SILENCE {
+            if self.heard.lock().is_some_and(|heard| heard.elapsed() >= SILENCE) {
                 return Reason::Silent;
             }
             for lane in &self.lanes {
@@ -355,6 +357,7 @@ impl Running {
 fn mux_config(is_control: bool) -> Config {
     Config {
         max_streams: MAX_STREAMS,
+        max_opened_per_second: MAX_OPENED_PER_SECOND,
         max_head: MAX_HEAD,
         growth_budget: GROWTH_BUDGET,
         heartbeat: HeartbeatConfig {
@@ -371,14 +374,15 @@ const SETUP_DEADLINE: Duration = Duration::from_secs(30);
 /// Without a single message of the page, after which it is taken for gone.
 const SILENCE: Duration = Duration::from_secs(10);
 const PING_PERIOD: Duration = Duration::from_secs(4);
-const NEVER: Duration = Duration::from_secs(86_400);
+const NEVER: Duration = Duration::MAX;
 /// For the last words to leave.
 const FAREWELL: Duration = Duration::from_millis(500);
-const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 /// Local candidates and changes of state that wait to be passed on.
 const MAX_NEWS: usize = 64;
 /// Of one channel. A page's browser has six connections to an origin, a worker a few dozen requests at once.
 const MAX_STREAMS: usize = 64;
+/// Of one channel. A page asks for some hundred small things in a second.
+const MAX_OPENED_PER_SECOND: u32 = 2_000;
 const MAX_HEAD: usize = 64 * 1024;
 /// Of the control channel: hello and bye, read as they come. The lanes have none, and nobody who would read them.
 const FEW_WORDS: ControlLimit = ControlLimit { messages: 8, bytes: 4 * 1024 };

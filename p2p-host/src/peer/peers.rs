@@ -316,7 +316,9 @@ impl Table {
         if all < settings.max_peers && of_visitor().count() < settings.max_peers_of_visitor {
             return true;
         }
-        let lost = of_visitor().filter(|(_, entry)| entry.socket == Socket::Gone);
+        // One that is ending already has given way to another.
+        let lost =
+            of_visitor().filter(|(_, entry)| entry.socket == Socket::Gone && !entry.is_stopping());
         let Some((_, oldest)) = lost.min_by_key(|(_, entry)| entry.since()) else { return false };
         oldest.stop(Reason::PeerLimit);
         true
@@ -377,6 +379,10 @@ impl Entry {
         }
     }
 
+    fn is_stopping(&self) -> bool {
+        matches!(&self.state, PeerState::Running { stop, .. } if stop.borrow().is_some())
+    }
+
     fn since(&self) -> Option<Instant> {
         match &self.state {
             PeerState::Running { since, .. } => Some(*since),
@@ -416,3 +422,44 @@ const MAX_COMMANDS: usize = 64;
 const MAX_ENTRIES: usize = 4_096;
 const MAX_ENDED: usize = 1_024;
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VISITOR: VisitorId = VisitorId::from_bits(1);
+
+    /// A page without a socket, and what its peer is told.
+    fn lost() -> (Entry, watch::Receiver<Option<Reason>>) {
+        let (stop, stopped) = watch::channel(None);
+        let (commands, _) = mpsc::channel(1);
+        let state = PeerState::Running { commands, stop, since: Instant::now(), is_up: true };
+        (Entry { visitor: VISITOR, socket: Socket::Gone, state }, stopped)
+    }
+
+    #[test]
+    fn each_lost_page_gives_way_to_one_other() {
+        let settings = Settings {
+            certificate: Certificate::fresh().unwrap(),
+            loopback: true,
+            stun_servers: Vec::new(),
+            max_peers: 8,
+            max_peers_of_visitor: 2,
+            max_exchanges: 1,
+        };
+        let mut table = Table::default();
+        let mut told = Vec::new();
+        for peer in 0..2 {
+            assert!(table.has_room(VISITOR, &settings));
+            let (entry, stopped) = lost();
+            table.entries.insert(PeerId::from_bits(peer), entry);
+            told.push(stopped);
+        }
+        for gone in 1..=2 {
+            assert!(table.has_room(VISITOR, &settings));
+            let stopped = told.iter().filter(|told| told.borrow().is_some()).count();
+            assert_eq!(stopped, gone);
+        }
+        assert!(!table.has_room(VISITOR, &settings), "both are ending");
+    }
+}

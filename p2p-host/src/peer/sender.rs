@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use wingman_link::Transmit;
 use wingman_wire::{
     direct::CONTROL_CHANNEL,
-    frame::{HEADER_LEN, MAX_MESSAGE, MAX_PAYLOAD},
+    frame::{HEADER_LEN, MAX_PAYLOAD},
     signal::Reason,
 };
 
@@ -22,7 +22,7 @@ pub(super) async fn run(peer: &Running) -> Reason {
     let mut sender = Sender { peer, sent: 0, outstanding: 0, control: 0, turn: 0 };
     loop {
         let budget = peer.endpoint.budget();
-        let limit = (budget / 2).clamp(MAX_PAYLOAD + HEADER_LEN, MAX_MESSAGE);
+        let limit = (budget / 2).clamp(MAX_PAYLOAD + HEADER_LEN, LARGEST);
         let room = sender.outstanding < budget;
         let asked = Instant::now();
         let transmit = tokio::select! {
@@ -127,6 +127,8 @@ async fn wait_for_progress(peer: &Running) {
     }
 }
 
+/// Of one message: what every end of a data channel takes (RFC 8841 §6.1).
+const LARGEST: usize = 64 * 1024;
 /// Bytes that the control channel may have on the way beyond the budget.
 const CONTROL_ALLOWANCE: usize = 32 * 1024;
 /// Longer than it takes an exchange to give more: there was nothing to send.

@@ -5,6 +5,9 @@ mod origin;
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -14,6 +17,9 @@ use super::json::to_line;
 use super::reporter::wants_colour;
 use super::text::{self, Ink};
 use crate::config::ConfigError;
+
+/// For whoever reads what is printed last.
+const PRINT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The error underneath.
 pub type Cause = Box<dyn Error + Send + Sync>;
@@ -317,20 +323,28 @@ impl Failure {
     /// Tells it: with `json` as an object on stdout, else to a person on stderr.
     ///
     /// Call it after [`Reporter::finish`](super::Reporter::finish). Nothing can be done if this
-    /// cannot be written; the exit code remains.
+    /// cannot be written, or nobody reads within a second; the exit code remains.
     pub fn print(&self, json: bool) {
-        let written = if json {
-            to_line(&self.to_json()).and_then(|line| {
-                let mut out = io::stdout().lock();
-                out.write_all(&line)?;
-                out.flush()
-            })
+        let (line, on_stdout) = if json {
+            (to_line(&self.to_json()).unwrap_or_default(), true)
         } else {
             let colour = io::stderr().is_terminal() && wants_colour();
-            io::stderr().write_all(self.to_text(colour).as_bytes())
+            (self.to_text(colour).into_bytes(), false)
         };
-        if let Err(error) = written {
-            tracing::debug!(%error, "the failure could not be written");
+        let (written, done) = mpsc::sync_channel(1);
+        // The reporter's thread may hold the lock of stdout for as long as nobody reads.
+        let writer = thread::Builder::new().spawn(move || {
+            let result = if on_stdout {
+                let mut out = io::stdout().lock();
+                out.write_all(&line).and_then(|()| out.flush())
+            } else {
+                io::stderr().write_all(&line)
+            };
+            // Gone: it took too long.
+            let _ = written.send(result);
+        });
+        if writer.is_ok() {
+            let _ = done.recv_timeout(PRINT_DEADLINE);
         }
     }
 

@@ -27,13 +27,15 @@ use wingman_wire::{
     code::ResetCode,
     control,
     direct::{CHANNEL_LABEL, CHANNELS, HostToPage, PageToHost},
-    frame::MAX_MESSAGE,
     head::{self, RequestHead, ResponseHead, Scheme},
     id::PeerId,
     signal::{Body, Candidate, ConnectionState, Description},
 };
 
 use crate::network::Network;
+
+/// Of one message on a data channel, as pages send them.
+const LARGEST: usize = 64 * 1024;
 
 /// One page with its connection; dropping it is what closing a tab without a word is.
 pub(crate) struct Page {
@@ -274,7 +276,7 @@ async fn drive(channel: Arc<dyn DataChannel>, link: Link, opened: Arc<Notify>) {
     let write = async {
         is_open.notified().await;
         loop {
-            match std::future::poll_fn(|context| driver.poll_transmit(context, MAX_MESSAGE)).await {
+            match std::future::poll_fn(|context| driver.poll_transmit(context, LARGEST)).await {
                 Transmit::Message(message) => {
                     if channel.send(message).await.is_err() {
                         return;

@@ -62,7 +62,12 @@ impl Gateway {
             "exchange"
         );
         match failure {
-            None => Ok(true),
+            None => {
+                if !report.upgraded {
+                    super::hear_out(downstream).await;
+                }
+                Ok(true)
+            }
             Some(End::Answer(problem)) => {
                 if problem == Problem::ContentTooLarge
                     || !downstream.as_downstream_mut().is_body_done()
@@ -127,7 +132,8 @@ impl Gateway {
         let encoded = head::encode_request(
             request, target, &authority, &visitor, browser, &injection, &mut rules,
         );
-        let waits = rules.expects_continue;
+        // RFC 9110 §10.1.1: from HTTP/1.0 it means nothing.
+        let waits = rules.expects_continue && asked.version != http::Version::HTTP_10;
         if encoded.len() as u64 > limits.head_bytes.0 {
             return Err(End::Answer(Problem::HeadTooLarge));
         }

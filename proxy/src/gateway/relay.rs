@@ -185,8 +185,20 @@ impl Relay<'_, '_> {
         let mut late = pin!(sleep(head_deadline.unwrap_or_default()));
         let mut quiet = pin!(sleep(content_idle));
         let mut look = pin!(sleep(presence::PERIOD));
+        let mut was_idle = true;
         while !self.is_over() {
+            if matches!(self.upload, Upload::Reading) && self.has_all_content() {
+                // The end of a content may come by itself, over HTTP/2 as an empty frame; Pingora tells it only here.
+                self.finish_upload();
+            }
             let idle = matches!(self.upload, Upload::Held | Upload::Done);
+            if idle
+                && !was_idle
+                && let Some(wait) = head_deadline
+            {
+                late.as_mut().reset(after(wait));
+            }
+            was_idle = idle;
             let upgraded = self.is_upgraded();
             let answered = self.download == Download::HalfClosed;
             // A visitor that has ended its half of an upgraded connection may still wait for the other half;
@@ -216,9 +228,6 @@ impl Relay<'_, '_> {
                 sent = self.exchange.send_data(piece), if sending => {
                     self.on_sent(sent);
                     quiet.as_mut().reset(after(content_idle));
-                    if let Some(wait) = head_deadline {
-                        late.as_mut().reset(after(wait));
-                    }
                 }
                 read = presence::attend(&mut self.session.downstream_session, attention) => {
                     self.on_read(read)?;
@@ -293,12 +302,10 @@ impl Relay<'_, '_> {
             // The host has answered and wants no more, or it is gone: its direction tells which.
             Err(LinkSendError::Stream(_) | LinkSendError::Closed) => Upload::Done,
         };
-        if matches!(self.upload, Upload::Reading)
-            && !self.is_upgraded()
-            && self.session.as_mut().is_body_done()
-        {
-            self.finish_upload();
-        }
+    }
+
+    fn has_all_content(&mut self) -> bool {
+        !self.is_upgraded() && self.session.as_mut().is_body_done()
     }
 
     fn finish_upload(&mut self) {

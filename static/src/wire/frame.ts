@@ -15,7 +15,7 @@ export const HEADER_LEN = 8;
 /** The largest payload; a longer head is cut into several frames with `Flags.more`. */
 export const MAX_PAYLOAD = 16 * 1024;
 
-/** The largest carrier message. */
+/** The largest carrier message on a data channel (RFC 8841 §6.1: what every end takes). */
 export const MAX_MESSAGE = 64 * 1024;
 
 /** The largest trailer section: FINISH is one frame. */

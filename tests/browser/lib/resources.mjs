@@ -2,10 +2,12 @@
 
 import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 
-/** Memory, threads and descriptors of a process. */
+/** Memory, threads, descriptors and CPU time of a process. */
 export function resources(pid) {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const number = (key) => Number(new RegExp(`^${key}:\\s+(\\d+)`, "m").exec(status)?.[1] ?? 0);
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13);
   const files = readdirSync(`/proc/${pid}/fd`).map((fd) => {
     try {
       return readlinkSync(`/proc/${pid}/fd/${fd}`);
@@ -17,6 +19,8 @@ export function resources(pid) {
   return {
     /** Bytes in RAM. */
     memory: number("VmRSS") * 1024,
+    /** Seconds of CPU so far; ticks are a hundredth of a second on every Linux. */
+    cpu: (Number(user) + Number(system)) / 100,
     threads: number("Threads"),
     descriptors: files.filter(Boolean).length,
     sockets: files.filter((file) => file.startsWith("socket:")).length,
@@ -42,12 +46,12 @@ export function family(pid) {
 }
 
 /**
- * Bytes that a browser's processes have for themselves; what they share (its code, mostly) is left out, for it comes and
+ * Bytes that processes of a browser have for themselves; what they share (its code, mostly) is left out, for it comes and
  * goes with the number of processes.
  */
-export function privateMemory(pid) {
+export function privateMemory(pids) {
   let sum = 0;
-  for (const one of family(pid)) {
+  for (const one of pids) {
     try {
       const rollup = readFileSync(`/proc/${one}/smaps_rollup`, "utf8");
       for (const [, kilobytes] of rollup.matchAll(/^(?:Private_\w+|Pss_Shmem):\s+(\d+)/gm)) sum += Number(kilobytes) * 1024;

@@ -151,7 +151,8 @@ async fn a_page_that_does_not_read_loses_its_socket() {
     let before = wingman_tests::process::memory(edge.pid());
     let message = from_host(SESSION, answer(&"x".repeat(11 * 1024)));
     let closed = "signaling_sockets_closed_total{reason=\"unread\"}";
-    for round in 1..=100 {
+    // Kernels hold some of it, up to dozens of megabytes where they are allowed to.
+    for round in 1..=500 {
         for _ in 0..20 {
             let message = message.clone();
             host.control(&HostToEdge::Signaling { peer: visit.peer, message }).await;
@@ -165,7 +166,7 @@ async fn a_page_that_does_not_read_loses_its_socket() {
         if edge.metrics().await.get(closed) == 1.0 {
             break;
         }
-        assert!(round < 100, "it is still open");
+        assert!(round < 500, "it is still open");
     }
     let grown = wingman_tests::process::memory(edge.pid()).saturating_sub(before);
     assert!(grown < 8 << 20, "{grown} bytes");

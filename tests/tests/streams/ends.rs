@@ -103,6 +103,35 @@ async fn an_http2_visitor_sees_a_cut_as_a_reset_and_goes_on() {
     assert_eq!(soon(response).await.expect("a response").status(), 204);
 }
 
+/// Programs that do not know the length of what they send end it by a frame of its own, and browsers do so as well.
+#[tokio::test]
+async fn an_http2_upload_may_end_by_an_empty_frame() {
+    let edge = EdgeOptions::default().tls();
+    let (share, mut handed) = Share::handing_over_with(edge, HostOptions::default()).await;
+    let mut sender = h2::connect(&share.edge, share.authority()).await;
+    for content in ["", "hello"] {
+        let request = http::Request::post(format!("https://{}/", share.authority()));
+        let (response, mut upload) =
+            sender.send_request(request.body(()).expect("a request"), false).expect("is open");
+        if !content.is_empty() {
+            upload.send_data(content.into(), false).expect("is open");
+        }
+        let (origin, head) = handed.next().await;
+        // Everything before is on its way.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        upload.send_data("".into(), true).expect("is open");
+        let mut wire = origin.into_wire();
+        wire.begin(&head, false);
+        let mut got = Vec::new();
+        while let Some(piece) = soon(wire.piece()).await.expect("whole") {
+            got.extend_from_slice(&piece);
+        }
+        assert_eq!(got, content.as_bytes());
+        wire.send("HTTP/1.1 204 No Content\r\n\r\n").await;
+        assert_eq!(soon(response).await.expect("a response").status(), 204);
+    }
+}
+
 #[tokio::test]
 async fn a_dead_origin_before_the_head_is_named() {
     for then in [Then::Closes, Then::Dies] {

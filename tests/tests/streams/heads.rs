@@ -212,3 +212,22 @@ async fn an_early_response_does_not_wait_for_the_upload() {
     let _ = soon(upload).await.expect("no panic");
     drop(origin);
 }
+
+/// A connection that is closed while something on it is unread is reset, and the answer can be lost on its way: the edge
+/// hears the visitor out, for a while.
+#[tokio::test]
+async fn whoever_is_answered_early_is_not_reset() {
+    let (share, mut handed) = Share::handing_over().await;
+    let mut visitor = share.visit().await;
+    visitor.send(share.request("POST /upload", "Content-Length: 3000000\r\n")).await;
+    let (mut origin, _) = handed.next().await;
+    origin.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 4\r\n\r\nfull").await;
+    // The answer is there, and the visitor has not looked at it: it goes on for a while.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for _ in 0..30 {
+        visitor.try_send(&vec![0; 100_000]).await.expect("it is heard out");
+    }
+    let response = within(Duration::from_secs(2), visitor.response(false)).await.expect("whole");
+    assert_eq!((response.status(), response.text()), (413, "full".into()));
+    soon(visitor.closed()).await;
+}

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use wingman_mux::{CarrierError, Config, Event, HeartbeatConfig, Role};
+use wingman_mux::{CarrierError, Config, Event, HeartbeatConfig, Mux, Role};
 use wingman_wire::frame::{Frame, MAX_MESSAGE};
 
-use crate::pair::{Pair, Side};
+use crate::pair::{Pair, Side, base};
 
 const PERIOD: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -45,6 +45,19 @@ fn a_ping_goes_out_each_period_and_is_answered() {
     let next = pings(pair.transmit(Side::Opener, MAX_MESSAGE));
     assert_eq!(next.len(), 1);
     assert_ne!(next, tokens, "each has its own token");
+}
+
+#[test]
+fn who_never_asks_is_not_woken_for_it() {
+    let mut config = Config::new(Role::Acceptor);
+    config.heartbeat = HeartbeatConfig { period: Duration::MAX, deadline: Duration::MAX };
+    let start = base();
+    let mut mux = Mux::new(config, start);
+    let week = start + Duration::from_secs(7 * 86_400);
+    assert!(mux.poll_timeout() > week);
+    mux.handle_timeout(week).unwrap();
+    assert!(mux.poll_timeout() > week);
+    assert!(!mux.has_output());
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Limits of streams and heads.
 
-use bytes::Bytes;
-use wingman_mux::{Config, Event, Incoming, OpenError, Role, SendError};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use wingman_mux::{Config, Event, Incoming, Mux, OpenError, Role, SendError, Violation};
 use wingman_wire::{
     code::ResetCode,
-    frame::{Frame, MAX_MESSAGE},
+    frame::{Flags, Frame, MAX_MESSAGE, StreamId},
 };
 
-use crate::pair::{Pair, Side, finish, head};
+use crate::pair::{Pair, Side, base, finish, head};
 
 #[test]
 fn three_hundred_streams_beyond_the_limit_are_refused_and_the_others_live() {
@@ -41,6 +43,36 @@ fn three_hundred_streams_beyond_the_limit_are_refused_and_the_others_live() {
     pair.assert_quiet();
     // Room again.
     pair.open(true);
+}
+
+#[test]
+fn who_opens_streams_faster_than_anybody_asks_floods() {
+    let mut config = Config::new(Role::Acceptor);
+    config.max_opened_per_second = 1_000;
+    let start = base();
+    let mut mux = Mux::new(config, start);
+    let mut next = 1;
+    // Opens and cancels so many, and gives how many of them were taken before the first violation.
+    let mut open = |after: Duration, count: usize| {
+        (0..count).position(|_| {
+            let stream = StreamId(next);
+            next += 2;
+            let mut message = BytesMut::new();
+            let head = Bytes::from_static(b"h");
+            Frame::Open { stream, flags: Flags(Flags::END), head }.put(&mut message);
+            Frame::Reset { stream, code: ResetCode::Cancelled }.put(&mut message);
+            let handled = mux.handle_message(start + after, message.freeze());
+            while mux.poll_event().is_some() {}
+            while mux.poll_transmit(start + after, &mut BytesMut::new(), MAX_MESSAGE) {}
+            mux.release(stream, ResetCode::Cancelled);
+            handled.inspect_err(|error| assert_eq!(*error, Violation::Flood.into())).is_err()
+        })
+    };
+    assert_eq!(open(Duration::ZERO, 1_000), None, "a second's at once");
+    assert_eq!(open(Duration::from_micros(2_900), 2), None);
+    assert_eq!(open(Duration::from_micros(3_100), 1), None, "a part of one is not lost");
+    assert_eq!(open(Duration::from_micros(3_900), 2), Some(0));
+    assert_eq!(open(Duration::from_secs(60), 2_000), Some(1_000), "no more than a second's");
 }
 
 #[test]

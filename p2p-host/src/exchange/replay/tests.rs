@@ -60,6 +60,57 @@ async fn what_runs_is_not_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_run_for_long_is_remembered_from_its_end() {
+    for keep in [true, false] {
+        let table = table();
+        let mut running = run(table.begin(&facts(PEER, 1), false));
+        assert!(running.execute(mpsc::channel(1).0));
+        tokio::time::advance(Duration::from_secs(600)).await;
+        if keep {
+            let mut recording = Recording::new(table.kept.claim(Some(VISITOR)));
+            recording.set_head(StatusCode::OK, http::HeaderMap::new());
+            running.keep(recording, false);
+        } else {
+            drop(running);
+        }
+        tokio::time::advance(Duration::from_secs(59)).await;
+        match table.begin(&facts(Via::Link, 1), false) {
+            Begin::Answer(_) => assert!(keep),
+            Begin::Lost => assert!(!keep),
+            other => panic!("{other:?}"),
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        run(table.begin(&facts(Via::Link, 1), false));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_looks_for_an_id_and_loses_it() {
+    let table = table();
+    for id in 0..MAX_IDS as u128 {
+        let mut running = run(table.begin(&facts(PEER, id), false));
+        assert!(running.execute(mpsc::channel(1).0));
+    }
+    assert!(matches!(table.begin(&facts(Via::Link, 0), false), Begin::Lost), "the oldest one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_for_who_has_left_is_let_go() {
+    let table = table();
+    let other = Facts::for_test(Via::Link, VisitorId::from_bits(2), RequestId::from_bits(9));
+    run(table.begin(&other, true));
+    let mut running = run(table.begin(&facts(PEER, 1), true));
+    assert!(running.execute(mpsc::channel(1).0));
+    let mut recording = Recording::new(table.kept_safe.claim(Some(VISITOR)));
+    recording.set_head(StatusCode::OK, http::HeaderMap::new());
+    recording.push(&bytes::Bytes::from_static(b"kept"));
+    running.keep(recording, true);
+    tokio::time::advance(KEPT_BRIEFLY).await;
+    table.begin(&other, true);
+    assert_eq!(table.kept_safe.used(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn responses_to_safe_requests_are_kept_for_a_moment() {
     let table = table();
     let mut running = run(table.begin(&facts(PEER, 1), true));
