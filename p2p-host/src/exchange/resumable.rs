@@ -188,6 +188,9 @@ impl Resumable {
         self.send_head();
         let mut trailers = Bytes::new();
         while !content.is_end_stream() {
+            if self.receiver.exchange().is_none() && !self.recording.is_whole() {
+                return Err(self.give_up().await);
+            }
             let piece = {
                 let mut next = pin!(next_piece(&mut content));
                 self.during(next.as_mut()).await?
@@ -209,6 +212,16 @@ impl Resumable {
             return Ok(finished);
         }
         Ok(Err(Failed::ByPeer(None)))
+    }
+
+    /// Nobody takes what comes, and no copy could: the origin is not asked for more. Whoever opens many long downloads and
+    /// leaves would have them run at full speed. A copy that comes soon is told what has become of it.
+    async fn give_up(&mut self) -> Abandoned {
+        if !self.safe {
+            let mut never = pin!(std::future::pending::<()>());
+            let _ = self.during(never.as_mut()).await;
+        }
+        Abandoned
     }
 
     /// Does the origin's part of the work, and meanwhile sees to who gets it.

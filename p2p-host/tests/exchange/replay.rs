@@ -143,6 +143,29 @@ async fn a_path_that_dies_does_not_cancel_what_runs() {
 }
 
 #[tokio::test]
+async fn a_long_download_that_nobody_takes_ends_at_once() {
+    let mut world = ready().await;
+    let request = Request::new("GET", "/y").with("x-size", 100_000_000);
+    world.begin(&request, new_id()).await;
+    world.direct.cut();
+    soon(async {
+        while *world.recorder.cut.lock() == 0 {
+            sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    // What may not be run again waits for a copy, and takes no more from the origin meanwhile.
+    let mut world = ready().await;
+    let (id, request) = (new_id(), post().with("x-size", 100_000_000));
+    world.begin(&request, id).await;
+    world.direct.cut();
+    sleep(Duration::from_millis(500)).await;
+    let copy = world.copy(&request, id).await.expect("a response");
+    assert_eq!((copy.status, copy.field("wingman-error")), (502, Some("replay-lost")));
+    assert_eq!(world.recorder.count(), 1, "executed once");
+}
+
+#[tokio::test]
 async fn a_reader_that_stops_does_not_keep_the_copy_waiting() {
     let mut world = ready().await;
     let id = new_id();
