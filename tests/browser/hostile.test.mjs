@@ -20,8 +20,9 @@ const mb = (bytes) => `${(bytes / MB).toFixed(1)} MB`;
 /** How each attack ends for who tries it: the peer is ended, for this reason; or it goes on, throttled. */
 const fates = {
   "floods frames": undefined,
-  "opens endless streams": /protocol|closed/,
-  "opens and cancels": /protocol|closed/,
+  // Or the browser is too busy to be that fast.
+  "opens endless streams": /protocol|closed|^$/,
+  "opens and cancels": /protocol|closed|^$/,
   "never grants credit": undefined,
   "takes all that it can get": undefined,
   "never ends what it sends": undefined,

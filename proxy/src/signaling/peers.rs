@@ -197,10 +197,11 @@ impl Peers {
         Ok((seat, Mailbox { mail, sender, end: ended }))
     }
 
-    /// The host is there, over a link on which `opened` was said: it is told of all pages.
+    /// The host is there, over a link on which `opened` was said: it is told of all pages. A link that was replaced before
+    /// it came to this is closed already, and the newer one may be here.
     pub fn attach(&self, link: &Link) {
         let mut inner = self.inner.lock();
-        if matches!(inner.host, Host::Ended) {
+        if matches!(inner.host, Host::Ended) || !link.is_open() {
             return;
         }
         let now = Instant::now();

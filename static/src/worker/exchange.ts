@@ -38,10 +38,13 @@ export type ExchangeMessage = Extract<PageToWorker, { readonly id: number }>;
 export class Exchange {
   /** Never rejects. */
   readonly answer: Promise<Answer>;
+  /** The page has said all, or will say no more. Never rejects. */
+  readonly ended: Promise<void>;
   readonly #id: number;
   readonly #say: (message: WorkerToPage) => void;
   readonly #onOver: (silent: boolean) => void;
   #settle!: (answer: Answer) => void;
+  #finish!: () => void;
   #state: State;
 
   /** `onOver`: no more messages; `silent`: because no acknowledgement came. */
@@ -50,6 +53,7 @@ export class Exchange {
     this.#say = say;
     this.#onOver = onOver;
     this.answer = new Promise((resolve) => (this.#settle = resolve));
+    this.ended = new Promise((resolve) => (this.#finish = resolve));
     const timer = setTimeout(() => {
       // The acknowledgement may wait behind this very timer: only the request id makes it safe to ask again.
       this.#state = { at: "abandoned" };
@@ -150,6 +154,7 @@ export class Exchange {
 
   #end(at: "over" | "broken"): void {
     this.#become({ at });
+    this.#finish();
     this.#onOver(false);
   }
 

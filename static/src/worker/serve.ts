@@ -48,6 +48,8 @@ export async function serve(request: Request, page: Page, asker: string, teller:
         }
         const resume = resumable(request, answer.status, head);
         const response = makeResponse(answer.status, head, answer.content, request.method);
+        // A small content is here in a moment. Until the app has the head, the host's copy can take the place of all of it.
+        if (Number(head.get("content-length") ?? Infinity) <= SMALL) await Promise.race([exchange.ended, pause(MOMENT)]);
         exchange.deliver(
           resume &&
             ((content) => {
@@ -64,6 +66,13 @@ export async function serve(request: Request, page: Page, asker: string, teller:
     }
   }
 }
+
+/** Bytes of a content that is not worth a response without it. */
+const SMALL = 64 * 1024;
+/** How long it may keep the head waiting, milliseconds. */
+const MOMENT = 50;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * The content of a request, whose own is left unread: undefined if there is none, "large" if it is above the limit. Of

@@ -210,6 +210,16 @@ describe("head delivered", () => {
     await assert.rejects(broken(request("/file"), [modified]));
   });
 
+  test("a small content that breaks right after its head: relay under the same id, and the app sees one response", async () => {
+    stage.relay = () => new Response("whole");
+    const answer = stage.fetch(request("/file"))!;
+    const { id, fields } = await page.req();
+    page.answer(id, ["wh"], [["content-length", "5"]]);
+    page.say({ type: "err", id, kind: "path" });
+    assert.equal(await (await answer).text(), "whole");
+    assert.equal(stage.relayed[0]!.headers.get(ID), fields.find(([name]) => name === ID)![1]);
+  });
+
   const cut: [what: string, () => Promise<string>][] = [
     ["without a validator", () => broken(request("/file"), [])],
     ["with a weak validator", () => broken(request("/file"), [["etag", 'W/"v1"']])],

@@ -89,6 +89,17 @@ async fn a_host_hears_of_a_page_before_it_hears_the_page() {
 }
 
 #[tokio::test]
+async fn a_link_that_was_replaced_comes_too_late() {
+    let (peers, older, newer) = (peers(), Host::new(), Host::new());
+    older.link.close(wingman_wire::code::CloseCode::Replaced, "");
+    peers.attach(&newer.link);
+    peers.attach(&older.link);
+    let (seat, _mailbox) = peers.join(peer(1), visitor(1), LIMITS).unwrap();
+    seat.pass(signal(From::Client, "a")).await.unwrap();
+    assert_eq!(newer.told(), [opened(1, 1), passed(1, "a")]);
+}
+
+#[tokio::test]
 async fn a_new_link_is_told_of_all_and_an_old_one_has_no_say() {
     let (peers, older, newer) = (peers(), Host::new(), Host::new());
     peers.attach(&older.link);
