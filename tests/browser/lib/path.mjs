@@ -6,12 +6,24 @@ import { sleep, until } from "./time.mjs";
 export function watchPath() {
   /** Addresses of the app's sockets that are the browser's own, and so go by relay. */
   window.nativeSockets = [];
+  /** When the newest of them was made, and when extras.js was there, which makes all others. */
+  window.nativeAt = 0;
+  window.extrasAt = Infinity;
+  window.CustomEvent = new Proxy(CustomEvent, {
+    construct(target, parameters, newTarget) {
+      if (parameters[0] === "wingman") window.extrasAt = performance.now();
+      return Reflect.construct(target, parameters, newTarget);
+    },
+  });
   // The very prototype, for the page script patches it.
   window.WebSocket = new Proxy(WebSocket, {
     construct(target, parameters, newTarget) {
       const socket = Reflect.construct(target, parameters, newTarget);
       const { pathname } = new URL(socket.url);
-      if (!pathname.startsWith("/_wingman/")) window.nativeSockets.push(pathname);
+      if (!pathname.startsWith("/_wingman/")) {
+        window.nativeSockets.push(pathname);
+        window.nativeAt = performance.now();
+      }
       return socket;
     },
   });
