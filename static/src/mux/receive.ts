@@ -1,6 +1,6 @@
 /** The receiving half of a stream: order, credit, and what waits to be read. */
 
-import { type Bytes, NONE } from "../wire/buffer.ts";
+import { type Bytes, NONE, join } from "../wire/buffer.ts";
 import type { ResetCode } from "../wire/code.ts";
 import { Flags, MAX_PAYLOAD } from "../wire/frame.ts";
 import { type Config, INITIAL_CREDIT } from "./config.ts";
@@ -86,7 +86,7 @@ export class Receive {
     rule(this.partialHead.length + part.length <= this.config.maxHead, "head-too-large");
     const interim = (flags & Flags.interim) > 0;
     rule(!interim || !(flags & Flags.end), "ended-interim");
-    const head = join(this.partialHead, part);
+    const head = this.partialHead.length ? new Uint8Array(join([this.partialHead, part])) : part;
     if (flags & Flags.more) {
       // Several interim ones may wait: one frame each bounds what they hold.
       rule(!interim, "head-too-large");
@@ -255,14 +255,4 @@ export class Receive {
   get hasUnread(): boolean {
     return this.queue.length > 0;
   }
-}
-
-function join(front: Bytes, back: Bytes): Bytes {
-  if (!front.length) {
-    return back;
-  }
-  const joined = new Uint8Array(front.length + back.length);
-  joined.set(front);
-  joined.set(back, front.length);
-  return joined;
 }

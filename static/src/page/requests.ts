@@ -5,6 +5,7 @@
 
 import { type ErrorKind, type FallbackCause, type PageToWorker, type Req, WINDOW, type WorkerToPage } from "../port.ts";
 import { ResetCode } from "../wire/code.ts";
+import { join } from "../wire/buffer.ts";
 import { field } from "../wire/direct.ts";
 import { utf8 } from "../wire/head.ts";
 import { type Direct, type DirectExchange, ExchangeError } from "./direct.ts";
@@ -158,7 +159,7 @@ class Served {
       }
       while (this.#window <= 0) await new Promise<void>((resolve) => (this.#wake = resolve));
       this.#window -= size;
-      yield join(batch, size);
+      yield join(batch);
     }
   }
 }
@@ -176,16 +177,6 @@ async function now<T>(promise: Promise<T>): Promise<T | undefined> {
   // Each is one turn of promises; an async function that returns at once takes one to three.
   for (let turn = 0; turn < 4 && value === undefined; turn++) await Promise.resolve();
   return value;
-}
-
-function join(batch: readonly Uint8Array[], size: number): ArrayBuffer {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const piece of batch) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole.buffer;
 }
 
 function errorKind(error: unknown): ErrorKind {

@@ -90,3 +90,14 @@ export class Writer {
 
 /** No bytes. */
 export const NONE: Bytes = new Uint8Array();
+
+/** Copies pieces into one buffer that may be transferred. */
+export function join(pieces: readonly Uint8Array[]): ArrayBuffer {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole.buffer;
+}

@@ -4,6 +4,7 @@
  */
 
 import { type FallbackCause, MAX_CONTENT } from "../port.ts";
+import { join } from "../wire/buffer.ts";
 import { newId } from "../wire/id.ts";
 import type { RelayCause } from "./exchange.ts";
 import type { Page } from "./pages.ts";
@@ -95,5 +96,5 @@ async function smallContent(request: Request): Promise<ArrayBuffer | undefined |
       return "large";
     }
   }
-  return length ? new Blob(pieces).arrayBuffer() : undefined;
+  return length ? join(pieces) : undefined;
 }

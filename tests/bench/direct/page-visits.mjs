@@ -144,7 +144,8 @@ async function uploadFor(ms) {
   let bytes = 0;
   const one = async () => {
     while (performance.now() - began < ms) {
-      bytes += (await (await fetch("/upload", { method: "POST", body: content })).json()).bytes;
+      const answer = await (await fetch("/upload", { method: "POST", body: content })).json();
+      bytes += answer.bytes;
     }
   };
   await Promise.all([one(), one(), one(), one()]);
