@@ -43,6 +43,8 @@ unit:
 	$(CARGO) nextest run --release --workspace --locked --no-run --cargo-quiet
 	@scripts/clock.sh "Rust tests"
 	WINGMAN_BIN_DIR=$(CURDIR)/target/release $(CARGO) nextest run --release --workspace --locked
+	@scripts/clock.sh "tests of vendored packages"
+	$(CARGO) test --release --locked --quiet --manifest-path vendor/rtc-sctp/Cargo.toml --target-dir target/vendor
 	@scripts/clock.sh "tests of the scripts"
 	npm --prefix static --silent test
 	scripts/node.sh --test --test-force-exit --test-timeout=120000 tests/bench/direct/*.test.mjs

@@ -93,10 +93,13 @@ impl Program {
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", path.display()));
         let output =
             Output { log: Arc::default(), stdout: Arc::default(), count: watch::Sender::new(0) };
-        let stdout = child.stdout.take().expect("is piped");
-        let stderr = child.stderr.take().expect("is piped");
-        tokio::spawn(follow(stdout, output.clone(), true));
-        tokio::spawn(follow(stderr, output.clone(), false));
+        // Unless `prepare` has sent it elsewhere.
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(follow(stdout, output.clone(), true));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(follow(stderr, output.clone(), false));
+        }
         let pid = child.id().expect("has just started");
         Self { name: binary.to_owned(), child, pid, output }
     }

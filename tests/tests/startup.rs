@@ -105,6 +105,19 @@ async fn answering(bytes: &'static str) -> (u16, impl Future) {
 }
 
 #[tokio::test]
+async fn whoever_reads_nothing_does_not_keep_it() {
+    // A pipe of Linux holds 64 KiB.
+    let (_reader, mut full) = std::io::pipe().expect("a pipe");
+    std::io::Write::write_all(&mut full, &[b' '; 65_536]).expect("an empty pipe takes all");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut program = Program::start("wingman", |command| {
+        command.env("HOME", directory.path()).args([&free_port().to_string(), "--json"]);
+        command.stdout(full);
+    });
+    assert_eq!(program.ended(Duration::from_secs(10)).await.code(), Some(3));
+}
+
+#[tokio::test]
 async fn nothing_listens_where_the_app_should_be() {
     let edge = Edge::start().await;
     let port = free_port().to_string();

@@ -58,7 +58,7 @@ where
     let mut turn = Turn::Gather;
     let closed = poll_fn(|context| {
         let polled = poll(&mut socket, &driver, &mut timer, &mut turn, context);
-        if polled.is_ready() {
+        if polled.is_ready() || turn != Turn::Blocked {
             return polled;
         }
         // Whoever does not read must not keep a link that is to close.
@@ -89,6 +89,8 @@ where
 enum Turn {
     Gather,
     Send,
+    /// The socket has to take what it was given first.
+    Blocked,
 }
 
 fn poll<S>(
@@ -133,7 +135,10 @@ where
     *turn = Turn::Gather;
     loop {
         match Pin::new(&mut *socket).poll_flush(context) {
-            Poll::Pending => return Poll::Pending,
+            Poll::Pending => {
+                *turn = Turn::Blocked;
+                return Poll::Pending;
+            }
             Poll::Ready(Err(error)) => return Poll::Ready(lost(&error)),
             Poll::Ready(Ok(())) => {}
         }

@@ -34,6 +34,9 @@ async fn killed_and_restarted_it_has_its_hosts_back() {
     // Its visitors are gone, so the origin's work is cancelled; the host stays and tries.
     within(Duration::from_secs(1), origin.closed()).await;
     share.host.event("link-lost", before, Duration::from_secs(2)).await;
+    // What it was doing is in the log all the same, with the origin's work cancelled by nobody but the link.
+    let lost = share.host.event("exchange", before, Duration::from_secs(2)).await;
+    assert_eq!((&lost["target"], &lost["status"]), (&"/lost".into(), &serde_json::Value::Null));
     // Long enough for its pauses to have grown.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(share.host.program().is_running());

@@ -16,6 +16,7 @@ const SKIPPED: &[&str] = &[
     "node_modules",
     "target",
     "vectors",
+    "vendor",
 ];
 
 /// What a file is for.

@@ -1,0 +1,223 @@
+//! A transfer between two associations over a link that loses packets, in virtual time: what is lost must be recovered by
+//! what the receiver reports, not by timers.
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rtc_sctp::{
+    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event,
+    Payload, PayloadProtocolIdentifier, ServerConfig, StreamEvent, TransportConfig,
+};
+use shared::TransportProtocol;
+
+/// One way.
+const DELAY: Duration = Duration::from_millis(5);
+const MESSAGE: usize = 64 * 1024;
+/// Of a chunk that fills a datagram.
+const PAYLOAD: usize = 1_160;
+/// What may wait inside the sender.
+const AHEAD: usize = 1024 * 1024;
+
+struct End {
+    endpoint: Endpoint,
+    peer: SocketAddr,
+    association: Option<(AssociationHandle, Association)>,
+    connected: bool,
+    received: usize,
+    released: usize,
+}
+
+impl End {
+    fn new(name: &str, server: bool) -> Self {
+        let server = server.then(|| Arc::new(ServerConfig::new(TransportConfig::default())));
+        let address: SocketAddr = name.parse().unwrap();
+        let config = Arc::new(EndpointConfig::default());
+        Self {
+            endpoint: Endpoint::new(address, TransportProtocol::UDP, config, server),
+            peer: "192.0.2.9:9".parse().unwrap(),
+            association: None,
+            connected: false,
+            received: 0,
+            released: 0,
+        }
+    }
+
+    fn handle(&mut self, now: Instant, datagram: Bytes) {
+        match self.endpoint.handle(now, self.peer, None, datagram) {
+            Some((handle, DatagramEvent::NewAssociation(association))) => {
+                self.association = Some((handle, association));
+            }
+            Some((_, DatagramEvent::AssociationEvent(event))) => {
+                self.association.as_mut().unwrap().1.handle_event(event);
+            }
+            _ => {}
+        }
+        self.poll();
+    }
+
+    fn poll(&mut self) {
+        let Some((_, association)) = &mut self.association else { return };
+        while let Some(event) = association.poll() {
+            match event {
+                Event::Connected => self.connected = true,
+                Event::Stream(StreamEvent::Readable { id }) => {
+                    let mut stream = association.stream(id).unwrap();
+                    while let Some(chunks) = stream.read().unwrap() {
+                        self.received += chunks.to_payload(MESSAGE).unwrap().len();
+                    }
+                }
+                Event::Stream(StreamEvent::BufferedAmountReleased { n_bytes, .. }) => {
+                    self.released += n_bytes;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn transmit(&mut self, now: Instant) -> Vec<Bytes> {
+        let mut sent = Vec::new();
+        let Some((_, association)) = &mut self.association else { return sent };
+        while let Some(transmit) = association.poll_transmit(now) {
+            if let Payload::RawEncode(datagrams) = transmit.message {
+                sent.extend(datagrams);
+            }
+        }
+        sent
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        self.association.as_ref()?.1.poll_timeout()
+    }
+}
+
+type Wires = [VecDeque<(Instant, Bytes)>; 2];
+
+fn send(
+    ends: &mut [End; 2],
+    wires: &mut Wires,
+    index: usize,
+    now: Instant,
+    is_arriving: &mut impl FnMut(usize, &Bytes) -> bool,
+) {
+    let arriving =
+        ends[index].transmit(now).into_iter().filter(|datagram| is_arriving(index, datagram));
+    wires[index].extend(arriving.map(|datagram| (now + DELAY, datagram)));
+}
+
+/// How long it takes, and how many of the sender's large datagrams were sent though they had arrived or were under way.
+struct Transfer {
+    took: Duration,
+    needless: usize,
+}
+
+/// Moves `bytes` where `is_lost` says which of the sender's large datagrams, counted from 0, do not arrive.
+fn transfer(bytes: usize, mut is_lost: impl FnMut(usize) -> bool) -> Transfer {
+    let start = Instant::now();
+    let mut now = start;
+    let mut ends = [End::new("192.0.2.1:1", false), End::new("192.0.2.2:2", true)];
+    let config = ClientConfig::new(TransportConfig::default());
+    let peer = ends[0].peer;
+    ends[0].association = Some(ends[0].endpoint.connect(now, config, peer).unwrap());
+    let mut wires = Wires::default();
+    let (mut written, mut large, mut lost) = (0, 0, 0);
+    let mut is_arriving = |index: usize, datagram: &Bytes| {
+        if index == 1 || datagram.len() <= 1_000 {
+            return true;
+        }
+        large += 1;
+        let is_lost = is_lost(large - 1);
+        lost += usize::from(is_lost);
+        !is_lost
+    };
+    let message = Bytes::from(vec![7; MESSAGE]);
+    while ends[1].received < bytes {
+        let sender = &mut ends[0];
+        if sender.connected {
+            let (_, association) = sender.association.as_mut().unwrap();
+            let ppi = PayloadProtocolIdentifier::Binary;
+            if written == 0 {
+                association.open_stream(1, ppi).unwrap();
+            }
+            while written < bytes && written - sender.released < AHEAD {
+                let mut stream = association.stream(1).unwrap();
+                stream.write_chunk_with_ppi(now, &message, ppi).unwrap();
+                written += MESSAGE;
+            }
+        }
+        for index in 0..2 {
+            send(&mut ends, &mut wires, index, now, &mut is_arriving);
+        }
+        let arrivals = wires.iter().filter_map(|wire| wire.front().map(|(at, _)| *at));
+        let next = arrivals.chain(ends.iter().filter_map(End::timeout)).min();
+        now = next.expect("something is to happen").max(now);
+        assert!(now - start < Duration::from_secs(600), "{} of {bytes} bytes", ends[1].received);
+        for index in 0..2 {
+            while wires[index].front().is_some_and(|(at, _)| *at <= now) {
+                let (_, datagram) = wires[index].pop_front().unwrap();
+                ends[1 - index].handle(now, datagram);
+                // One by one, or a burst would have one acknowledgement.
+                send(&mut ends, &mut wires, 1 - index, now, &mut is_arriving);
+            }
+        }
+        for end in &mut ends {
+            if end.timeout().is_some_and(|at| at <= now) {
+                end.association.as_mut().unwrap().1.handle_timeout(now);
+                end.poll();
+            }
+        }
+    }
+    // The last of a message is mostly smaller.
+    let needed = bytes / MESSAGE * (MESSAGE / PAYLOAD);
+    Transfer { took: now - start, needless: large - lost - needed }
+}
+
+#[test]
+fn nothing_is_lost() {
+    let Transfer { took, needless } = transfer(4 * AHEAD, |_| false);
+    assert!(took < Duration::from_millis(300), "{took:?}");
+    assert_eq!(needless, 0, "sent again for nothing");
+}
+
+#[test]
+fn packets_are_lost_at_random() {
+    let mut state = 1_u32;
+    let Transfer { took, needless } = transfer(4 * AHEAD, |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16 < 65_536 / 50
+    });
+    assert!(took < Duration::from_millis(5_500), "{took:?}");
+    assert_eq!(needless, 0, "sent again for nothing");
+}
+
+#[test]
+fn a_burst_is_lost_and_recovered_within_a_few_round_trips() {
+    let Transfer { took, needless } =
+        transfer(4 * AHEAD, |datagram| (500..550).contains(&datagram));
+    assert!(took < Duration::from_millis(400), "{took:?}");
+    assert_eq!(needless, 0, "sent again for nothing");
+}
+
+#[test]
+fn a_retransmission_is_lost_too() {
+    // Those of a burst come next, when the first packets behind it were acknowledged.
+    let Transfer { took, needless } = transfer(4 * AHEAD, |datagram| {
+        datagram == 500 || (600..1_000).contains(&datagram) && datagram % 7 == 0
+    });
+    assert!(took < Duration::from_millis(400), "{took:?}");
+    assert_eq!(needless, 0, "sent again for nothing");
+}
+
+#[test]
+fn after_a_silence_losses_are_recovered_as_before() {
+    // All of a window is lost, so only the timer helps; what is lost afterwards must not need it again.
+    let Transfer { took, needless } = transfer(4 * AHEAD, |datagram| {
+        (400..1_400).contains(&datagram) || datagram > 1_500 && datagram % 100 == 0
+    });
+    assert!(took < Duration::from_millis(4_500), "{took:?}");
+    assert_eq!(needless, 0, "sent again for nothing");
+}
