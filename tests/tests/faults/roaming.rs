@@ -25,6 +25,8 @@ async fn in_another_network_it_is_back_at_once() {
         .within_namespace(namespace.name());
     let host = options.start(&edge, &origin.target()).await;
     let mut share = Share { edge, host, origin };
+    let _visitor = ask(&share, "/lost").await;
+    let _origin = handed.next().await;
     tokio::time::sleep(LOOKED_AROUND).await;
     for address in [3, 4] {
         let before = share.host.events(0).len();
@@ -45,6 +47,9 @@ async fn in_another_network_it_is_back_at_once() {
         handed.next().await.0.send(OK).await;
         assert_eq!(visitor.response(false).await.expect("whole").text(), "ok");
     }
+    // What ran on a link that is given up says so all the same.
+    let events = share.host.events(0);
+    assert!(events.iter().any(|event| event["target"] == "/lost"), "{events:?}");
 }
 
 /// One more network, as a VPN brings: the link goes on, and so does what runs on it.
