@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::{signal, sync::watch};
-use tracing_appender::non_blocking::NonBlocking;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder};
 use tracing_subscriber::EnvFilter;
 use wingman_mux::HeartbeatConfig;
 use wingman_wire::control::Pages;
@@ -33,7 +33,8 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
         cause: error.into(),
     })?;
     // Lines go through a bounded queue to a thread: a terminal that is stopped must not stop exchanges.
-    let (log, log_flushed) = tracing_appender::non_blocking(reporter.log_writer());
+    let queue = NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES);
+    let (log, log_flushed) = queue.finish(reporter.log_writer());
     start_log(config, log);
     let ended = share(&loaded, &environment, &reporter).await;
     if ended.is_ok() {
@@ -43,6 +44,9 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     drop(log_flushed);
     ended
 }
+
+/// Lines of the log that may wait. Each has its place in memory from the start, and the default of 128,000 takes 4 MB.
+const LOG_LINES: usize = 1_024;
 
 async fn share(
     loaded: &Loaded,

@@ -32,6 +32,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::{
     Error, ErrorType, Result,
     http::ResponseHeader,
+    modules::http::HttpModules,
     proxy::{FailToProxy, ProxyHttp, Session},
     time::fast_timeout::fast_timeout,
     upstreams::peer::HttpPeer,
@@ -73,6 +74,9 @@ impl ProxyHttp for Gateway {
     type CTX = ();
 
     fn new_ctx(&self) {}
+
+    /// None: Pingora would give each request a compressor that does nothing.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, _: &mut ()) -> Result<()> {
         door::head_is_complete();
