@@ -36,6 +36,10 @@ async function origin({ method, target, fields, content }) {
       return reply(200, "slow");
     case "/gzip":
       return reply(200, Buffer.from("H4sIAAAAAAAAA8tIzcnJVyjPL8pJAQCFEUoNCwAAAA==", "base64"), ["content-encoding", "gzip"]);
+    case "/empty-gzip":
+      return reply(200, "", ["content-encoding", "gzip"], ["content-length", "0"]);
+    case "/password":
+      return reply(401, "who are you?", ["www-authenticate", 'Basic realm="x"']);
     case "/brotli":
       return reply(200, "not for workers", ["content-encoding", fields.some(([, v]) => v.includes("br")) ? "x" : "br"]);
     case "/broken":
@@ -285,6 +289,36 @@ describe("worker", () => {
         assert.deepEqual(await fallbacks(), ["path", "path", "path"]);
       });
 
+      test("a copy that is redirected goes where the request would have gone", async () => {
+        for (const [is, init, then] of [
+          [302, {}, "words"],
+          [303, { method: "POST", body: "pay" }, "words"],
+          [307, { method: "POST", body: "pay" }, "POST 3 pay"],
+        ]) {
+          await page.evaluate(() => (window.path.fate = "before-head"));
+          const to = is === 307 ? "/post" : "/words";
+          const answer = await ask(`/redirect?is=${is}&to=${to}`, init);
+          assert.deepEqual([answer.status, answer.text, answer.redirected], [200, then, true], String(is));
+          const safe = init.method === undefined;
+          assert.equal(executed(`/redirect?is=${is}&to=${to}`).length, safe ? 2 : 1, String(is));
+        }
+      });
+
+      test("an origin that wants a name and password is asked by the browser itself", async () => {
+        const tab = await visitor.open(host.url);
+        await bound(tab);
+        try {
+          // It waits for a person then.
+          await tab.evaluate(() => void fetch("/password").catch(() => undefined));
+          await until(5_000, "the browser's own request", async () => executed("/password").length === 2);
+          assert.deepEqual(executed("/password"), ["direct", "relay"]);
+          await tab.evaluate(async () => void (await fetch("/behind")));
+          assert.deepEqual(executed("/behind"), ["relay"], "not directly any more");
+        } finally {
+          await tab.close();
+        }
+      });
+
       test("refused by the host: relay, without a request id", async () => {
         await page.evaluate(() => (window.path.fate = "relay-only"));
         assert.equal((await ask("/post", { method: "POST", body: "pay" })).text, "POST 3 pay");
@@ -369,6 +403,14 @@ describe("worker", () => {
         assert.deepEqual(await ask("/redirect?to=/x", { redirect: "error" }), { error: "TypeError" });
       });
 
+      test("redirects that keep the content are for the browser: WebKit forgets it", async () => {
+        const answer = await ask("/redirect?is=308&to=/post", { method: "POST", body: "pay" });
+        assert.deepEqual([answer.status, answer.text], [200, "POST 3 pay"]);
+        assert.deepEqual(executed("/redirect?is=308&to=/post"), ["direct"], "its copy is answered with what was kept");
+        assert.deepEqual(executed("/post"), ["relay"]);
+        assert.deepEqual(await fallbacks(), []);
+      });
+
       test("statuses without content, and HEAD", async () => {
         for (const is of [204, 205, 304, 404, 500, 206]) {
           const { status, text } = await ask(`/status?is=${is}`);
@@ -400,6 +442,7 @@ describe("worker", () => {
         const gzip = await ask("/gzip");
         assert.equal(gzip.text, "hello world");
         assert.equal(gzip.fields["content-encoding"], undefined);
+        assert.equal((await ask("/empty-gzip")).text, "");
         await ask("/brotli");
         assert.deepEqual(await fallbacks(), ["head"]);
       });

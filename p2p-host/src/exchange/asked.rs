@@ -32,6 +32,7 @@ pub(super) struct Facts {
     pub(super) id: Option<RequestId>,
     /// The app wants no cookies with it, neither way.
     pub(super) omit: bool,
+    pub(super) method: Method,
     pub(super) target: Bytes,
     authority: HeaderValue,
     scheme: Scheme,
@@ -45,6 +46,7 @@ impl Facts {
             visitor: Some(visitor),
             id: Some(id),
             omit: false,
+            method: Method::GET,
             target: Bytes::from_static(b"/"),
             authority: HeaderValue::from_static("abc.wingman.dev"),
             scheme: Scheme::Https,
@@ -95,7 +97,8 @@ impl Asked {
         let authority =
             HeaderValue::from_maybe_shared(head.authority).map_err(|error| bad(&error))?;
         let (target, scheme) = (head.target, head.scheme);
-        let facts = Facts { via, visitor, id, omit, target, authority, scheme };
+        let facts =
+            Facts { via, visitor, id, omit, method: method.clone(), target, authority, scheme };
         Ok(Self { method, uri, fields, facts, document })
     }
 

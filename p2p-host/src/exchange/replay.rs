@@ -12,13 +12,15 @@
 //! | [`State::Kept`]: over, the response is kept | is answered with it |
 //! | [`State::Over`]: over, nothing is kept | is run if it is safe, else 502 |
 //!
-//! A direct request with an id that is known comes too late: the page has given it up, and it is not run.
+//! A direct request with an id that is known comes too late: the page has given it up, and it is not run. Another
+//! method or target is no copy but what one was redirected to: it is run as if it had no id.
 //!
 //! Responses to safe requests are many, so they have a budget of their own and are kept for a moment only: as long
 //! as a page needs to notice that the path is dead.
 
 use std::{
     collections::{HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
 };
@@ -61,6 +63,8 @@ struct Known {
     owner: Option<VisitorId>,
     /// It came directly at first, so its copy may come.
     direct: bool,
+    /// What is asked for, as a hash.
+    request: u64,
     /// As in the order of its owner.
     since: Instant,
 }
@@ -136,13 +140,18 @@ impl Replays {
         let now = Instant::now();
         let mut table = self.table.lock();
         table.sweep(now);
-        if let Some(state) = table.find(id, now) {
-            return match state {
+        let request = fingerprint(facts);
+        if let Some(known) = table.find(id, now) {
+            if !direct && known.request != request {
+                // A copy was redirected: browsers keep the field lines for the next hop.
+                return running(None, superseded, Some(supersede));
+            }
+            return match &mut known.state {
                 _ if direct => Begin::Late,
                 State::Executing(copies) => Begin::Join(copies.clone()),
                 State::Kept(recording) => Begin::Answer(recording.clone()),
                 State::Over if !safe => Begin::Lost,
-                State::Over | State::Receiving(_) => {
+                state @ (State::Over | State::Receiving(_)) => {
                     *state = State::Over;
                     running(Some(id), superseded, Some(supersede))
                 }
@@ -160,18 +169,26 @@ impl Replays {
             // A copy of it could only come by relay again.
             (State::Over, Some(supersede))
         };
-        table.insert(id, Known { state, owner: facts.visitor, direct, since: now });
+        let owner = facts.visitor;
+        table.insert(id, Known { state, owner, direct, request, since: now });
         running(Some(id), superseded, never)
     }
 }
 
+/// Tells one request from the next one of a chain of redirects.
+fn fingerprint(facts: &Facts) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&facts.method, &facts.target).hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Table {
     /// What is known of an id, whoever brought it.
-    fn find(&mut self, id: RequestId, now: Instant) -> Option<&mut State> {
+    fn find(&mut self, id: RequestId, now: Instant) -> Option<&mut Known> {
         let owner = self.ids.get(&id)?.owner;
         // Not to make room: this one might have to go.
         self.purge(owner, now, usize::MAX);
-        self.ids.get_mut(&id).map(|known| &mut known.state)
+        self.ids.get_mut(&id)
     }
 
     /// Makes room for one more id of `owner`; `false` if there is none.

@@ -233,6 +233,11 @@ export class DirectSocket {
         value("sec-websocket-extensions") === undefined &&
         (protocol === undefined ? protocols.length === 0 : protocols.includes(protocol));
       if (this.#readyState !== CONNECTING) return;
+      if (head.status === 401) {
+        // The browser may have a name and password for it.
+        this.#goNative();
+        return;
+      }
       if (!isAnswer) {
         this.#over(true);
         return;

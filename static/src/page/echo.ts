@@ -2,12 +2,13 @@
 
 import { ECHO_PATH, field } from "../wire/direct.ts";
 
+/** Before an app wraps its own around it. */
+const nativeFetch = fetch;
 const PERIOD_MS = 60_000;
 const DEADLINE_MS = 10_000;
 
 /** Begins; call it once. `visitor`: a tag of it, or that it is unknown. */
 export function measureRelay(onRoundTrip: (ms: number, visitor: string | null) => void): void {
-  const nativeFetch = fetch;
   const measure = async (): Promise<void> => {
     if (document.visibilityState !== "visible") return;
     try {

@@ -40,12 +40,13 @@ export class Peer {
 
   constructor(config: PeerConfig, events: PeerEvents) {
     this.#events = events;
+    // First, for it may throw.
+    const connection = new RTCPeerConnection({ iceServers: config.stun.length > 0 ? [{ urls: [...config.stun] }] : [] });
+    this.connection = connection;
     this.#signaling = new Signaling(config.session, newId());
     this.#signaling.onmessage = (message): void => {
       this.#onSignal(message);
     };
-    const connection = new RTCPeerConnection({ iceServers: config.stun.length > 0 ? [{ urls: [...config.stun] }] : [] });
-    this.connection = connection;
     this.carriers = Array.from({ length: CHANNELS }, (_, id) => {
       const channel = connection.createDataChannel(CHANNEL_LABEL, { negotiated: true, id, ordered: true, protocol: CHANNEL_LABEL });
       return new Carrier(channel, {

@@ -89,8 +89,9 @@ export class Requests {
   #begin(req: Req): void {
     const { id, content, method, target } = req;
     const fields = [...req.fields];
-    if (!req.anonymous) fields.push([field.documentCookie, utf8(document.cookie)], [field.documentPath, location.pathname]);
     try {
+      // An app may forbid it.
+      if (!req.anonymous) fields.push([field.documentCookie, utf8(document.cookie)], [field.documentPath, location.pathname]);
       // The worker waits no longer: it may have asked the relay by now.
       if (Date.now() > req.deadline) throw new ExchangeError("late", false);
       const exchange = this.#context.direct.open({ method, target, fields }, content && new Uint8Array(content));

@@ -59,18 +59,20 @@ export class Content {
 
   /** The rest comes from elsewhere, until `length` bytes are there. */
   async continueWith(rest: ReadableStream<Uint8Array<ArrayBuffer>>, length: number): Promise<void> {
+    // Not by `for await`: Safari has had it for a short time only.
+    const reader = rest.getReader();
     try {
-      for await (const bytes of rest) {
-        // Leaving the loop cancels the rest, too.
-        if (this.#cancelled) return;
-        this.put(bytes);
+      for (let next = await reader.read(); next.value && !this.#cancelled; next = await reader.read()) {
+        this.put(next.value);
         while (this.#isFull) await new Promise<void>((resolve) => (this.#onRoom = resolve));
       }
+      if (this.#cancelled) return;
       if (this.received !== length) throw new TypeError();
       this.finish();
     } catch {
-      // After a cancel there is nobody to tell.
       this.fail();
+    } finally {
+      void reader.cancel().catch(() => undefined);
     }
   }
 

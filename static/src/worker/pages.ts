@@ -39,6 +39,8 @@ export class Pages {
 
 export class Page {
   state: PortState;
+  /** The origin wants HTTP authentication, which the browser adds below the worker. */
+  needsBrowser = false;
   /** It let an acknowledgement pass and has said nothing since: its thread is busy. */
   #busy = false;
   #nextId = 0;
@@ -61,7 +63,7 @@ export class Page {
   }
 
   takes(url: string): boolean {
-    return this.state.up && !this.#busy && !isRelayOnly(url, this.#bind.relayOnlyPaths);
+    return this.state.up && !this.#busy && !this.needsBrowser && !isRelayOnly(url, this.#bind.relayOnlyPaths);
   }
 
   /** Asks for `request`, whose content was read already, on behalf of the client `asker`. */

@@ -6,8 +6,11 @@ import type { Content } from "./content.ts";
 
 /** The same request once more, under the id by which the host knows it; `content` is its content. */
 export async function repeat(request: Request, content: ArrayBuffer | undefined, requestId: string): Promise<Response> {
-  // A redirect to another origin is allowed only in the mode of the original, which the copy cannot have.
-  const redirect = request.mode === "no-cors" ? "manual" : request.redirect;
+  // A redirect to another origin is allowed only in the mode of the original, which the copy cannot have; and there the
+  // id would cost a preflight, which what may be repeated need not have.
+  const safe = request.method === "GET" || request.method === "HEAD";
+  const manual = request.mode === "no-cors" || (safe && request.redirect === "follow");
+  const redirect = manual ? "manual" : request.redirect;
   const init = { redirect, ...(content && { body: content }) };
   const response = await fetch(copy(request, [[field.requestId, requestId]], init));
   return response.type === "opaqueredirect" && request.redirect === "follow" ? fetch(request) : response;
@@ -33,7 +36,8 @@ export function resumable(
   if (request.method !== "GET" || status !== 200 || !validator || head.has("content-encoding")) return undefined;
   return async (content) => {
     const from = content.received;
-    const init = { cache: "no-store", redirect: "error" } as const;
+    // The app's hash is of the whole.
+    const init = { cache: "no-store", redirect: "error", integrity: "" } as const;
     try {
       const range: FieldLine[] = [["range", `bytes=${from}-`], ["if-range", validator]];
       const response = await fetch(copy(request, range, init));

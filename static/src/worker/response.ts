@@ -28,7 +28,8 @@ export function makeResponse(status: number, head: Headers, content: Content, me
   let body: ReadableStream<Uint8Array<ArrayBuffer>> = content.stream;
   const coding = head.get("content-encoding")?.toLowerCase() ?? "identity";
   if (coding === "gzip" || coding === "x-gzip") {
-    body = body.pipeThrough(new DecompressionStream("gzip"));
+    // Of nothing at all it makes an error.
+    if (head.get("content-length") !== "0") body = body.pipeThrough(new DecompressionStream("gzip"));
     head.delete("content-encoding");
     head.delete("content-length");
   } else if (coding !== "identity") throw new TypeError("a coding that was not asked for");

@@ -42,20 +42,34 @@ export async function serve(request: Request, page: Page, asker: string, teller:
       let cause: FallbackCause = "head";
       try {
         const { head, ticket } = readHead(answer.fields);
+        if (needsBrowser(request, content, answer.status, head)) {
+          const refused = answer.status === 401;
+          page.needsBrowser ||= refused;
+          return await relay("declined", !refused).finally(() => {
+            exchange.cancel();
+          });
+        }
         if (ticket !== undefined) {
           cause = "cookies";
           await fetchCookies(ticket);
           cause = "head";
         }
         const resume = resumable(request, answer.status, head);
+        const length = Number(head.get("content-length") ?? Infinity);
         const response = makeResponse(answer.status, head, answer.content, request.method);
         // A small content is here in a moment. Until the app has the head, the host's copy can take the place of all of it.
-        if (Number(head.get("content-length") ?? Infinity) <= SMALL) await Promise.race([exchange.ended, pause(MOMENT)]);
+        if (length <= SMALL) await Promise.race([exchange.ended, pause(MOMENT)]);
         exchange.deliver(
           resume &&
             ((content) => {
               teller.tell({ type: "fallback", cause: "resumed", ms: performance.now() - begun });
-              void resume(content);
+              // The page keeps us alive while it hears of use.
+              const use = setInterval(() => {
+                teller.tell({ type: "relayed", exchanges: 0, sent: 0, received: 0 });
+              }, USE_PERIOD);
+              void resume(content).finally(() => {
+                clearInterval(use);
+              });
             }),
         );
         return response;
@@ -68,6 +82,21 @@ export async function serve(request: Request, page: Page, asker: string, teller:
   }
 }
 
+/**
+ * Whether only the browser itself can go on: it has a person's name and password for the origin and shows them to no worker,
+ * and WebKit sends a content no further than to the first of two redirected requests if a worker answered that.
+ */
+function needsBrowser(request: Request, content: ArrayBuffer | undefined, status: number, head: Headers): boolean {
+  if (status === 401) {
+    return BROWSER_SCHEMES.test(head.get("www-authenticate") ?? "") && !request.headers.has("authorization");
+  }
+  return content !== undefined && (status === 307 || status === 308);
+}
+
+/** Of HTTP authentication that browsers do (RFC 9110 §11.1), among the challenges of a field value. */
+const BROWSER_SCHEMES = /(^|,)\s*(basic|digest|ntlm|negotiate)\b/i;
+/** Milliseconds between two signs of use. */
+const USE_PERIOD = 60_000;
 /** Bytes of a content that is not worth a response without it. */
 const SMALL = 64 * 1024;
 /** How long it may keep the head waiting, milliseconds. */

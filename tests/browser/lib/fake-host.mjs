@@ -102,9 +102,12 @@ class FakeHost {
       return this.#origin(seen);
     };
     if (!id) return run();
-    const known = this.#kept.get(id) ?? run();
+    const asked = `${request.method} ${request.target}`;
+    const known = this.#kept.get(id) ?? { asked, answer: run() };
+    // What a copy is redirected to has the same id.
+    if (known.asked !== asked) return run();
     this.#kept.set(id, known);
-    return known;
+    return known.answer;
   }
 
   #withTicket(fields) {

@@ -1,4 +1,5 @@
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Method, StatusCode};
 
 use super::*;
 use crate::exchange::Via;
@@ -305,4 +306,23 @@ fn recordings_are_bounded_together() {
     assert!(!recording.is_whole(), "one byte too many");
     drop((kept, recording));
     assert_eq!(table.kept.used(), 0);
+}
+
+#[test]
+fn what_a_copy_is_redirected_to_is_a_request_of_its_own() {
+    let table = table();
+    let mut first = run(table.begin(&facts(PEER, 1), false));
+    let (copies, _received) = mpsc::channel(1);
+    assert!(first.execute(copies));
+    assert!(matches!(table.begin(&facts(Via::Link, 1), false), Begin::Join(_)));
+    drop(first);
+    for (method, target) in [(Method::GET, "/"), (Method::GET, "/next"), (Method::POST, "/next")] {
+        let mut next = facts(Via::Link, 1);
+        let is_copy = (&next.method, &next.target[..]) == (&method, target.as_bytes());
+        next.method = method;
+        next.target = Bytes::from(target);
+        let begin = table.begin(&next, false);
+        assert_eq!(matches!(begin, Begin::Lost), is_copy, "{begin:?}");
+        assert_eq!(matches!(begin, Begin::Run(_)), !is_copy, "{begin:?}");
+    }
 }

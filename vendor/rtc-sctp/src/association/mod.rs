@@ -66,6 +66,9 @@ pub(crate) mod timer;
 #[cfg(test)]
 mod association_test;
 
+/// Chunks that may be in flight or acknowledged behind a gap: more than a window has.
+const MAX_INFLIGHT_CHUNKS: usize = 16_384;
+
 /// Reasons why an association might be lost
 #[derive(Debug, Error, Clone, PartialEq)]
 #[non_exhaustive]
@@ -168,6 +171,8 @@ pub struct Association {
     min_tsn2measure_rtt: u32,
     will_send_forward_tsn: bool,
     will_retransmit_fast: bool,
+    /// Chunks that are marked for it wait for the next SACK.
+    fast_left: bool,
     will_retransmit_reconfig: bool,
     /// True only while the in-flight queue may still hold chunks flagged for
     /// T3-rtx retransmission (set when the timer marks them, cleared once the
@@ -277,6 +282,7 @@ impl Default for Association {
             min_tsn2measure_rtt: 0,
             will_send_forward_tsn: false,
             will_retransmit_fast: false,
+            fast_left: false,
             will_retransmit_reconfig: false,
             t3_retransmit_pending: false,
 
@@ -949,7 +955,12 @@ impl Association {
 
         self.handle_chunk_start();
 
+        let mut has_sack = false;
         for c in &p.chunks {
+            // Nobody bundles several; each costs a walk over all that is in flight.
+            if c.as_any().is::<ChunkSelectiveAck>() && std::mem::replace(&mut has_sack, true) {
+                continue;
+            }
             self.handle_chunk(&p, c, now)?;
         }
 
@@ -1473,7 +1484,8 @@ impl Association {
             self.rwnd = d.advertised_receiver_window_credit - bytes_outstanding;
         }
 
-        let reported = d.gap_ack_blocks.last().map_or(0, |block| u32::from(block.end));
+        let valid = d.gap_ack_blocks.iter().filter(|block| block.start <= block.end);
+        let reported = valid.map(|block| u32::from(block.end)).max().unwrap_or(0);
         let highest_reported = d.cumulative_tsn_ack.wrapping_add(reported);
         self.process_fast_retransmission(
             d.cumulative_tsn_ack,
@@ -1739,11 +1751,7 @@ impl Association {
         let mut newly_acked_data = false;
         // Abandoned DATA can precede the earliest outstanding TSN. RFC 9260
         // 6.3.2 R3 applies to that outstanding DATA, including gap acknowledgments.
-        let earliest_outstanding = self.inflight_queue.sorted.iter().copied().find(|tsn| {
-            self.inflight_queue
-                .get(*tsn)
-                .is_some_and(ChunkPayloadData::is_outstanding)
-        });
+        let earliest_outstanding = self.inflight_queue.first_outstanding();
 
         // New ack point, so pop all ACKed packets from inflight_queue
         // We add 1 because the "currentAckPoint" has already been popped from the inflight queue
@@ -1806,7 +1814,13 @@ impl Association {
         let mut htna = d.cumulative_tsn_ack;
 
         // Record peer acknowledgments independently of local payload release.
+        let mut last_end = 0;
         for g in &d.gap_ack_blocks {
+            // They ascend and do not overlap; what does would be walked again and again.
+            if g.start <= last_end {
+                continue;
+            }
+            last_end = last_end.max(g.end);
             for i in g.start..=g.end {
                 let tsn = d.cumulative_tsn_ack.wrapping_add(i as u32);
 
@@ -1978,19 +1992,23 @@ impl Association {
                     let is_news = c.resent_before.is_none_or(|next| sna32gte(htna, next));
                     if c.is_outstanding() && c.miss_indicator < 3 && is_news {
                         c.miss_indicator += 1;
-                        if c.miss_indicator == 3 && self.in_fast_recovery {
+                        if c.miss_indicator == 3 {
                             self.will_retransmit_fast = true;
                         }
-                        if c.miss_indicator == 3 && !self.in_fast_recovery {
+                        // A retransmission that was lost is one more event of congestion, once for all
+                        // that were sent again since the last one.
+                        let lost_again = c
+                            .resent_before
+                            .is_some_and(|next| sna32gt(next, self.fast_recover_exit_point));
+                        if c.miss_indicator == 3 && (!self.in_fast_recovery || lost_again) {
                             // 2)  If not in Fast Recovery, adjust the ssthresh and cwnd of the
                             //     destination address(es) to which the missing DATA chunks were
                             //     last sent, according to the formula described in Section 7.2.3.
                             self.in_fast_recovery = true;
-                            self.fast_recover_exit_point = htna;
+                            self.fast_recover_exit_point = self.my_next_tsn.wrapping_sub(1);
                             self.ssthresh = std::cmp::max(self.cwnd / 2, 4 * self.mtu);
                             self.cwnd = self.ssthresh;
                             self.partial_bytes_acked = 0;
-                            self.will_retransmit_fast = true;
 
                             trace!(
                                 "[{}] updated cwnd={} ssthresh={} inflight={} (FR)",
@@ -2009,7 +2027,7 @@ impl Association {
             }
         }
 
-        if self.in_fast_recovery && cum_tsn_ack_point_advanced {
+        if self.fast_left || (self.in_fast_recovery && cum_tsn_ack_point_advanced) {
             self.will_retransmit_fast = true;
         }
 
@@ -2413,12 +2431,10 @@ impl Association {
     ) -> Vec<Bytes> {
         if self.will_retransmit_fast {
             self.will_retransmit_fast = false;
+            self.fast_left = false;
 
             let mut to_fast_retrans: Vec<ChunkPayloadData> = vec![];
             let mut fast_retrans_size = COMMON_HEADER_SIZE;
-            // The first packet ignores cwnd (7.2.4, 3); the other marked chunks go as it permits (5). They
-            // count as in flight already, so what they may take is the window itself.
-            let limit = std::cmp::max(self.mtu, self.cwnd);
 
             let mut i = 0;
             loop {
@@ -2474,7 +2490,9 @@ impl Association {
                     // decisions.
                     let data_chunk_size =
                         (DATA_CHUNK_HEADER_SIZE + c.user_data.len() as u32).next_multiple_of(4);
-                    if limit < fast_retrans_size + data_chunk_size {
+                    if self.mtu < fast_retrans_size + data_chunk_size {
+                        // Each SACK lets one more packet of them go.
+                        self.fast_left = true;
                         break;
                     }
 
@@ -2492,6 +2510,7 @@ impl Association {
             for chunk in &mut to_fast_retrans {
                 if let Some(c) = self.inflight_queue.get_mut(chunk.tsn) {
                     c.nsent += 1;
+                    c.fast_retransmits += 1;
                     c.miss_indicator = 0;
                     c.resent_before = Some(self.my_next_tsn);
                     chunk.nsent = c.nsent;
@@ -2501,6 +2520,12 @@ impl Association {
                         self.side, c.tsn, c.nsent, self.fast_recover_exit_point
                     );
                 }
+            }
+            // 4)  Restart the T3-rtx timer [...] if the last SACK acknowledged the lowest outstanding TSN [...]
+            //     or the endpoint is retransmitting the first outstanding DATA chunk.
+            let resent = to_fast_retrans.first().map(|chunk| chunk.tsn);
+            if resent.is_some() && resent == self.inflight_queue.first_outstanding() {
+                self.timers.start(Timer::T3RTX, now, self.rto_mgr.get_rto());
             }
             self.bundle_data_chunks_into_packets(to_fast_retrans, &mut raw_packets);
         }
@@ -2673,6 +2698,7 @@ impl Association {
                 c.retransmit = false;
                 c.nsent += 1;
                 c.miss_indicator = 0;
+                c.fast_retransmits = 0;
                 c.resent_before = Some(self.my_next_tsn);
                 chunk.nsent = c.nsent;
                 trace!(
@@ -2980,6 +3006,11 @@ impl Association {
                         }
                     }
                     continue;
+                }
+
+                // What was acknowledged behind a gap stays here without its bytes until the gap is closed.
+                if self.inflight_queue.len() >= MAX_INFLIGHT_CHUNKS {
+                    break;
                 }
 
                 if self.inflight_queue.get_num_bytes() + data_len > self.cwnd as usize {
@@ -3372,6 +3403,9 @@ impl Association {
                 self.ssthresh = std::cmp::max(self.cwnd / 2, 4 * self.mtu);
                 self.cwnd = self.mtu;
                 self.in_fast_recovery = false;
+                self.will_retransmit_fast = false;
+                self.fast_left = false;
+                self.partial_bytes_acked = 0;
                 trace!(
                     "[{}] updated cwnd={} ssthresh={} inflight={} (RTO)",
                     self.side,

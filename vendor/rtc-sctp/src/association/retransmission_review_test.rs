@@ -1,6 +1,11 @@
 use super::*;
+use crate::chunk::chunk_selective_ack::GapAckBlock;
 
 fn recovery_window(count: u32, now: Instant) -> Result<Association> {
+    window(count, ReliabilityType::Rexmit, now)
+}
+
+fn window(count: u32, reliability: ReliabilityType, now: Instant) -> Result<Association> {
     let mut a = timed_test_association();
     a.my_next_tsn = 100;
     a.cumulative_tsn_ack_point = 99;
@@ -9,7 +14,7 @@ fn recovery_window(count: u32, now: Instant) -> Result<Association> {
     a.rwnd = a.cwnd;
     let ppi = PayloadProtocolIdentifier::Binary;
     let mut stream = a.open_stream(1, ppi)?;
-    stream.set_reliability_params(false, ReliabilityType::Rexmit, 1)?;
+    stream.set_reliability_params(false, reliability, 1)?;
     for _ in 0..count {
         stream.write_sctp(now, &Bytes::from(vec![1; 1024]), ppi)?;
     }
@@ -342,5 +347,65 @@ fn invalid_pending_message_closes_without_sending_or_rearming_timers() -> Result
             }
         )));
     }
+    Ok(())
+}
+
+fn gap_sack(blocks: Vec<GapAckBlock>) -> ChunkSelectiveAck {
+    ChunkSelectiveAck {
+        cumulative_tsn_ack: 99,
+        advertised_receiver_window_credit: 1 << 20,
+        gap_ack_blocks: blocks,
+        duplicate_tsn: vec![],
+    }
+}
+
+#[test]
+fn gap_blocks_that_repeat_are_walked_once() -> Result<()> {
+    let now = Instant::now();
+    let mut a = window(1024, ReliabilityType::Reliable, now)?;
+    a.inflight_queue.track_lookups = true;
+    a.inflight_queue.lookups.set(0);
+    a.handle_sack(&gap_sack(vec![GapAckBlock { start: 2, end: 1000 }; 300]), now)?;
+    let lookups = a.inflight_queue.lookups.get();
+    assert!(lookups < 10_000, "{lookups} lookups for one SACK");
+    Ok(())
+}
+
+#[test]
+fn a_peer_cannot_have_a_chunk_sent_again_without_end() -> Result<()> {
+    let now = Instant::now();
+    let mut a = window(64, ReliabilityType::Reliable, now)?;
+    a.cwnd = 1 << 30;
+    let ppi = PayloadProtocolIdentifier::Binary;
+    let mut times = 1;
+    for newest in 65..365 {
+        a.rwnd = 1 << 20;
+        a.stream(1)?.write_sctp(now, &Bytes::from(vec![1; 1024]), ppi)?;
+        // All but the first one have arrived, says the peer, one more with each SACK.
+        a.handle_sack(&gap_sack(vec![GapAckBlock { start: 2, end: newest - 1 }]), now)?;
+        let sent = transmitted_data(&a.gather_outbound(now).0);
+        times += sent.iter().filter(|c| c.tsn == 100).count();
+    }
+    assert_eq!(5, times);
+    Ok(())
+}
+
+#[test]
+fn the_chunks_in_flight_are_bounded() -> Result<()> {
+    let now = Instant::now();
+    let mut a = window(1024, ReliabilityType::Reliable, now)?;
+    a.cwnd = 1 << 30;
+    let ppi = PayloadProtocolIdentifier::Binary;
+    for _ in 0..40 {
+        for _ in 0..1024 {
+            a.stream(1)?.write_sctp(now, &Bytes::from(vec![1; 1024]), ppi)?;
+        }
+        // All but the first one have arrived, says the peer.
+        let end = u16::try_from(a.inflight_queue.len()).unwrap();
+        a.handle_sack(&gap_sack(vec![GapAckBlock { start: 2, end }]), now)?;
+        a.rwnd = 1 << 24;
+        a.gather_outbound(now);
+    }
+    assert_eq!(MAX_INFLIGHT_CHUNKS, a.inflight_queue.len());
     Ok(())
 }

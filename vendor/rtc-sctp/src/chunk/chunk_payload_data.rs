@@ -62,6 +62,10 @@ impl From<u32> for PayloadProtocolIdentifier {
     }
 }
 
+/// How often a chunk is sent again because SACKs say that it is missing; then only the timer helps. A peer that
+/// makes them up would have a window sent for each few of them.
+const MAX_FAST_RETRANSMITS: u8 = 4;
+
 /// Association-local identity, unrelated to TSN, SSN, SID reuse or time.
 #[derive(Debug, Copy, Clone, Eq, PartialEq, Hash)]
 pub(crate) struct MessageId(NonZeroU64);
@@ -151,6 +155,8 @@ pub struct ChunkPayloadData {
     /// The TSN that was next when this chunk was sent again. A SACK that newly acknowledges none from
     /// there on was sent before the retransmission could arrive, and says nothing about it.
     pub(crate) resent_before: Option<u32>,
+    /// How often SACKs made it be sent again since it was first sent or the timer expired.
+    pub(crate) fast_retransmits: u8,
 
     /// Partial-reliability parameters used only by sender.
     ///
@@ -196,6 +202,7 @@ impl Default for ChunkPayloadData {
             acknowledged: false,
             miss_indicator: 0,
             resent_before: None,
+            fast_retransmits: 0,
             since: None,
             created_at: None,
             message_id: None,
@@ -282,6 +289,7 @@ impl Chunk for ChunkPayloadData {
             acknowledged: false,
             miss_indicator: 0,
             resent_before: None,
+            fast_retransmits: 0,
             since: None,
             created_at: None,
             message_id: None,
@@ -330,7 +338,9 @@ impl ChunkPayloadData {
     }
 
     pub(crate) fn is_fast_retransmit_candidate(&self) -> bool {
-        self.is_outstanding() && self.miss_indicator >= 3
+        self.is_outstanding()
+            && self.fast_retransmits < MAX_FAST_RETRANSMITS
+            && self.miss_indicator >= 3
     }
 
     /// Record peer progress without changing payload ownership.

@@ -257,6 +257,12 @@ impl PayloadQueue {
         }
     }
 
+    pub(crate) fn first_outstanding(&self) -> Option<u32> {
+        let is_outstanding =
+            |tsn: &u32| self.chunk_map.get(tsn).is_some_and(ChunkPayloadData::is_outstanding);
+        self.sorted.iter().copied().find(is_outstanding)
+    }
+
     pub(crate) fn get_num_bytes(&self) -> usize {
         self.n_bytes
     }
