@@ -61,7 +61,7 @@ bench-relay: bench-deps
 bench-direct: bench-deps
 	WINGMAN_BIN_DIR=$(CURDIR)/target/release scripts/node.sh tests/bench/direct/main.mjs $(BENCH_ARGS)
 
-bench-deps:
+bench-deps: build-deps
 	@scripts/install-bench-deps.sh
 	$(CARGO) build --release --locked -p wingman-edge -p wingman-host -p wingman-sample-app -p wingman-bench
 

@@ -221,9 +221,11 @@ fn start_log(config: &Config, writer: NonBlocking) {
 /// The WebRTC crates log the addresses of visitors, and as errors what is every day's business: a page that is gone.
 fn log_directives(level: LogLevel) -> String {
     let level = level.as_str();
+    // At `trace` tungstenite writes out the link's request, with the token in it, and what its frames carry.
+    let quiet = "tungstenite=off,tokio_tungstenite=off";
     match level {
-        "debug" | "trace" => level.to_owned(),
-        _ => format!("{level},webrtc=off,rtc=off"),
+        "debug" | "trace" => format!("{level},{quiet}"),
+        _ => format!("{level},{quiet},webrtc=off,rtc=off"),
     }
 }
 

@@ -43,7 +43,9 @@ fn serve(cli: &Cli) -> Result<(), (Box<dyn Error>, u8)> {
 
 fn start_log(settings: &Settings) {
     // Pingora logs every visitor that hangs up as an error; exchanges have lines of our own.
-    let directives = format!("pingora_core=off,pingora_proxy=off,{}", settings.log_level);
+    // What an operator asks for wins, but at `trace` tungstenite writes out what frames carry.
+    let quiet = "pingora_core=off,pingora_proxy=off,tungstenite=off,tokio_tungstenite=off";
+    let directives = format!("{quiet},{}", settings.log_level);
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(directives))
         .with_writer(io::stderr)

@@ -295,9 +295,12 @@ async fn the_token_is_missing_or_refused() {
     let unreadable =
         Expected { exit: 2, code: "bad-config", says: &["cannot be read"], hints: "path" };
     fails(&absent, &[], &unreadable).await;
-    // It is not told to anybody.
-    let told = run("wingman", &directory, &arguments[..3], &[("WINGMAN_TOKEN", &stranger)]).await;
-    assert!(!told.all.contains(&stranger), "{}", told.all);
+    // It is not told to anybody, however much the log is to say.
+    for level in ["warn", "trace"] {
+        let arguments = [&arguments[..3], &["--log-level", level]].concat();
+        let told = run("wingman", &directory, &arguments, &[("WINGMAN_TOKEN", &stranger)]).await;
+        assert!(!told.all.contains(&stranger), "{}", told.all);
+    }
 }
 
 #[tokio::test]
