@@ -47,7 +47,7 @@ unit:
 	$(CARGO) test --release --locked --quiet --manifest-path vendor/rtc-sctp/Cargo.toml --target-dir target/vendor
 	@scripts/clock.sh "tests of the scripts"
 	npm --prefix static --silent test
-	scripts/node.sh --test --test-force-exit --test-timeout=120000 tests/bench/direct/*.test.mjs
+	scripts/node.sh --test --test-timeout=120000 tests/bench/direct/*.test.mjs
 
 browser:
 	@scripts/clock.sh "browser tests"

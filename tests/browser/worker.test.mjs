@@ -403,14 +403,6 @@ describe("worker", () => {
         assert.deepEqual(await ask("/redirect?to=/x", { redirect: "error" }), { error: "TypeError" });
       });
 
-      test("redirects that keep the content are for the browser: WebKit forgets it", async () => {
-        const answer = await ask("/redirect?is=308&to=/post", { method: "POST", body: "pay" });
-        assert.deepEqual([answer.status, answer.text], [200, "POST 3 pay"]);
-        assert.deepEqual(executed("/redirect?is=308&to=/post"), ["direct"], "its copy is answered with what was kept");
-        assert.deepEqual(executed("/post"), ["relay"]);
-        assert.deepEqual(await fallbacks(), []);
-      });
-
       test("statuses without content, and HEAD", async () => {
         for (const is of [204, 205, 304, 404, 500, 206]) {
           const { status, text } = await ask(`/status?is=${is}`);

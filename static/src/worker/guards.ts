@@ -38,3 +38,24 @@ export const isRelayOnly = (url: string, prefixes: readonly string[]): boolean =
   const { pathname } = new URL(url);
   return prefixes.some((prefix) => pathname.startsWith(prefix));
 };
+
+/**
+ * Whether only the browser itself can go on behind such a response. It has a person's name and password for the origin and
+ * shows them to no worker; and WebKit sends a content no further than to the first of two redirected requests if a worker
+ * has answered that.
+ */
+export function needsBrowser(
+  { headers }: Pick<Request, "headers">,
+  content: ArrayBuffer | undefined,
+  status: number,
+  head: Headers,
+  userAgent: string,
+): boolean {
+  if (status === 401) return BROWSER_SCHEMES.test(head.get("www-authenticate") ?? "") && !headers.has("authorization");
+  return content !== undefined && (status === 307 || status === 308) && WEBKIT.test(userAgent);
+}
+
+/** Of HTTP authentication that browsers do (RFC 9110 §11.1), among the challenges of a field value. */
+const BROWSER_SCHEMES = /(^|,)\s*(basic|digest|ntlm|negotiate)\b/i;
+/** No feature tells it, and to wrong ones it costs little. */
+const WEBKIT = /^(?!.*Chrom).*AppleWebKit/;

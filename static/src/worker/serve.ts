@@ -7,6 +7,7 @@ import { type FallbackCause, MAX_CONTENT } from "../port.ts";
 import { join } from "../wire/buffer.ts";
 import { newId } from "../wire/id.ts";
 import type { RelayCause } from "./exchange.ts";
+import { needsBrowser } from "./guards.ts";
 import type { Page } from "./pages.ts";
 import { fetchCookies, repeat, resumable } from "./relay.ts";
 import { makeResponse, readHead } from "./response.ts";
@@ -42,7 +43,7 @@ export async function serve(request: Request, page: Page, asker: string, teller:
       let cause: FallbackCause = "head";
       try {
         const { head, ticket } = readHead(answer.fields);
-        if (needsBrowser(request, content, answer.status, head)) {
+        if (needsBrowser(request, content, answer.status, head, navigator.userAgent)) {
           const refused = answer.status === 401;
           page.needsBrowser ||= refused;
           return await relay("declined", !refused).finally(() => {
@@ -58,7 +59,8 @@ export async function serve(request: Request, page: Page, asker: string, teller:
         const length = Number(head.get("content-length") ?? Infinity);
         const response = makeResponse(answer.status, head, answer.content, request.method);
         // A small content is here in a moment. Until the app has the head, the host's copy can take the place of all of it.
-        if (length <= SMALL) await Promise.race([exchange.ended, pause(MOMENT)]);
+        const moment = length <= SMALL ? MOMENT : length === Infinity ? BRIEF : 0;
+        if (moment) await Promise.race([exchange.ended, pause(moment)]);
         exchange.deliver(
           resume &&
             ((content) => {
@@ -82,25 +84,13 @@ export async function serve(request: Request, page: Page, asker: string, teller:
   }
 }
 
-/**
- * Whether only the browser itself can go on: it has a person's name and password for the origin and shows them to no worker,
- * and WebKit sends a content no further than to the first of two redirected requests if a worker answered that.
- */
-function needsBrowser(request: Request, content: ArrayBuffer | undefined, status: number, head: Headers): boolean {
-  if (status === 401) {
-    return BROWSER_SCHEMES.test(head.get("www-authenticate") ?? "") && !request.headers.has("authorization");
-  }
-  return content !== undefined && (status === 307 || status === 308);
-}
-
-/** Of HTTP authentication that browsers do (RFC 9110 §11.1), among the challenges of a field value. */
-const BROWSER_SCHEMES = /(^|,)\s*(basic|digest|ntlm|negotiate)\b/i;
 /** Milliseconds between two signs of use. */
 const USE_PERIOD = 60_000;
 /** Bytes of a content that is not worth a response without it. */
 const SMALL = 64 * 1024;
-/** How long it may keep the head waiting, milliseconds. */
+/** How long it may keep the head waiting, milliseconds; and one of unknown length, which may be a stream. */
 const MOMENT = 50;
+const BRIEF = 10;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
