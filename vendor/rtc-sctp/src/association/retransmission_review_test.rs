@@ -354,3 +354,21 @@ fn the_chunks_in_flight_are_bounded() -> Result<()> {
     assert_eq!(MAX_INFLIGHT_CHUNKS, a.inflight_queue.len());
     Ok(())
 }
+
+#[test]
+fn of_several_sacks_in_a_packet_the_first_counts() -> Result<()> {
+    let now = Instant::now();
+    let mut a = window(8, ReliabilityType::Reliable, now)?;
+    let sack =
+        |at| -> Box<dyn Chunk> { Box::new(gap_sack(vec![GapAckBlock { start: at, end: at }])) };
+    let common_header = CommonHeader {
+        source_port: 5000,
+        destination_port: 5000,
+        verification_tag: a.my_verification_tag,
+    };
+    a.handle_inbound(Packet { common_header, chunks: vec![sack(3), sack(5)] }, now)?;
+    let acknowledged: Vec<u32> =
+        (100..108).filter(|tsn| a.inflight_queue.get(*tsn).unwrap().acknowledged).collect();
+    assert_eq!(vec![102], acknowledged);
+    Ok(())
+}
