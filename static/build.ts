@@ -11,24 +11,28 @@ export const SCRIPTS = { page: "src/page/main.ts", extras: "src/extras/main.ts",
 
 /** Writes the scripts into `folder`. The same sources give the same bytes. */
 export async function bundle(folder: string): Promise<void> {
-  const { outputFiles } = await build({
-    absWorkingDir: import.meta.dirname,
-    entryPoints: Object.entries(SCRIPTS).map(([out, path]) => ({ in: path, out })),
-    outdir: folder,
-    write: false,
-    bundle: true,
-    minify: true,
-    format: "iife",
-    target: "es2022",
-    platform: "browser",
-    charset: "utf8",
-    legalComments: "none",
-    // Found by esbuild otherwise, and its `target` would be taken.
-    tsconfigRaw: {},
-    logLevel: "warning",
-  });
+  const built = Object.entries(SCRIPTS).map(([out, path]) =>
+    build({
+      absWorkingDir: import.meta.dirname,
+      entryPoints: [{ in: path, out }],
+      // The extras come too late for it, and no app runs beside the worker.
+      inject: out === "page" ? ["src/page/natives.ts"] : [],
+      outdir: folder,
+      write: false,
+      bundle: true,
+      minify: true,
+      format: "iife",
+      target: "es2022",
+      platform: "browser",
+      charset: "utf8",
+      legalComments: "none",
+      // Found by esbuild otherwise, and its `target` would be taken.
+      tsconfigRaw: {},
+      logLevel: "warning",
+    }),
+  );
   await mkdir(folder, { recursive: true });
-  for (const { path, text } of outputFiles) {
+  for (const { path, text } of (await Promise.all(built)).flatMap(({ outputFiles }) => outputFiles)) {
     // Another twentieth of what remains after gzip: esbuild makes one pass and looks into no object.
     const { code } = await minify(text, { ecma: 2022, toplevel: true, compress: { passes: 3 } });
     await writeFile(join(folder, basename(path)), `${code ?? ""}\n`);

@@ -273,6 +273,29 @@ for (const name of browsers) {
       await page.close();
     });
 
+    test("an app that stops clocks, and wraps fetch and sockets, does not stop it", async () => {
+      const page = await visitor.open(lab.url, () => {
+        // Behind the page script, before it has begun to connect.
+        new MutationObserver((_, observer) => {
+          if (!("__wingman" in window)) return;
+          observer.disconnect();
+          const never = () => 0;
+          Object.assign(window, { setTimeout: never, setInterval: never, queueMicrotask: never });
+          performance.now = Date.now = never;
+          window.fetch = window.WebSocket = function () {
+            throw new Error("the app's");
+          };
+        }).observe(document, { childList: true, subtree: true });
+      });
+      await isUp(page);
+      await until(5_000, "the relay's round trip", async () => (await state(page)).stats.roundTrip.relay > 0);
+      await onHost(() => (lab.frozen = true));
+      await until(10_000, "relay", async () => (await state(page)).state === "relay");
+      await onHost(() => (lab.frozen = false));
+      await isUp(page);
+      await page.close();
+    });
+
     test("leaves nothing but its name", async () => {
       const page = await open();
       const seen = await page.evaluate(() => {

@@ -276,6 +276,12 @@ describe("worker", () => {
         const { text } = await ask("/large", { method: "POST", body: "y".repeat(1_200_000) });
         assert.equal(text, "POST 1200000 yyyyyyyyyyyyyyyyyyyy");
         assert.deepEqual(executed("/large"), ["relay"]);
+        const made = await page.evaluate(async () => {
+          const request = new Request("/large-request", { method: "POST", body: "y".repeat(1_200_000) });
+          return (await fetch(request.clone())).text();
+        });
+        assert.equal(made, "POST 1200000 yyyyyyyyyyyyyyyyyyyy");
+        assert.deepEqual(executed("/large-request"), ["relay"]);
       });
 
       test("a path that breaks before the head: once at the origin, answered by relay", async () => {

@@ -59,11 +59,13 @@ pub enum ResetCode {
     /// Nothing was executed, and only the relay can carry this request (direct path; cookies that only the
     /// browser knows, say).
     RelayOnly = 13,
+    /// The sender lost the path that the request went by (direct path): a copy of it may come by relay.
+    PathLost = 14,
 }
 
 impl ResetCode {
     /// All codes, for tables and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Enough,
         Self::Cancelled,
         Self::Refused,
@@ -78,6 +80,7 @@ impl ResetCode {
         Self::BadRequest,
         Self::RequestAborted,
         Self::RelayOnly,
+        Self::PathLost,
     ];
 
     /// The number on the wire.
@@ -103,7 +106,8 @@ impl ResetCode {
             | Self::Cancelled
             | Self::TooLarge
             | Self::BadRequest
-            | Self::RequestAborted => Blame::Visitor,
+            | Self::RequestAborted
+            | Self::PathLost => Blame::Visitor,
         }
     }
 }

@@ -84,6 +84,7 @@ impl Failed {
 const fn describe(code: ResetCode) -> &'static str {
     match code {
         ResetCode::RequestAborted => "visitor stopped sending",
+        ResetCode::PathLost => "direct path lost",
         _ => "visitor went away",
     }
 }
@@ -162,5 +163,7 @@ mod tests {
         assert_eq!(left, visitor("visitor went away"));
         let stopped = by(Some(ResetCode::RequestAborted), Path::Relay);
         assert_eq!(stopped, visitor("visitor stopped sending"));
+        let lost = by(Some(ResetCode::PathLost), Path::Direct);
+        assert_eq!(lost, visitor("direct path lost"));
     }
 }

@@ -328,11 +328,11 @@ impl Resumable {
 
     fn detach(&mut self, code: Option<ResetCode>) {
         self.doubt_cookies();
-        // A page that gives up the direct path may say so before its copy is here.
         let patience = match code {
+            None | Some(ResetCode::PathLost) if self.safe => SAFE_PATIENCE,
+            None | Some(ResetCode::PathLost) => PATIENCE,
+            // A page may change its mind.
             Some(_) => CHANGE_OF_MIND,
-            None if self.safe => SAFE_PATIENCE,
-            None => PATIENCE,
         };
         self.receiver = Receiver::Nobody(Instant::now() + patience);
     }

@@ -420,6 +420,19 @@ async fn a_page_that_gives_up_the_path_may_say_so_first() {
 }
 
 #[tokio::test]
+async fn a_page_that_lost_the_path_has_all_the_time() {
+    let mut world = ready().await;
+    let (id, request) = (new_id(), post().with("x-gate", 1));
+    let direct = world.begin(&request, id).await;
+    direct.reset(ResetCode::PathLost);
+    sleep(Duration::from_millis(2_000)).await;
+    assert_eq!(*world.recorder.cut.lock(), 0, "it is not given up");
+    world.open_soon();
+    assert_eq!(world.copy(&request, id).await.expect("a response").status, 200);
+    assert_eq!(world.recorder.count(), 1, "executed once");
+}
+
+#[tokio::test]
 async fn a_failure_is_the_same_for_the_copy() {
     let mut world = ready().await;
     let (id, request) = (new_id(), post().with("x-die", 1));

@@ -233,7 +233,8 @@ fn problem_of(failure: &Failure) -> Option<Problem> {
             | ResetCode::Cancelled
             | ResetCode::Protocol
             | ResetCode::Internal
-            | ResetCode::RelayOnly => Problem::HostFailed,
+            | ResetCode::RelayOnly
+            | ResetCode::PathLost => Problem::HostFailed,
         },
         Failure::LinkLost => Problem::LinkLost,
         Failure::HeadTooLarge => Problem::OriginInvalid,

@@ -3,6 +3,7 @@
 import { type Extras, HANDOVER } from "../page/extras.ts";
 import { showBadge } from "./badge.ts";
 import { openDirectSocket } from "./direct-socket.ts";
+import { networkOf } from "./network.ts";
 
-const detail: Extras = { openDirectSocket, showBadge };
+const detail: Extras = { openDirectSocket, showBadge, networkOf };
 document.currentScript?.dispatchEvent(new CustomEvent(HANDOVER, { detail }));

@@ -1,6 +1,7 @@
 /** One data channel and its mux: moves messages between them and wakes who waits on a stream. */
 
 import type { Bytes } from "../wire/buffer.ts";
+import type { ResetCode } from "../wire/code.ts";
 import { MAX_MESSAGE } from "../wire/frame.ts";
 import type { PageToHost } from "../wire/direct.ts";
 import type { Reason } from "../wire/signal.ts";
@@ -123,9 +124,9 @@ export class Carrier {
     return !this.#mux.isUnopened(id);
   }
 
-  release(id: number): void {
+  release(id: number, code: ResetCode): void {
     this.#users.delete(id);
-    this.#mux.release(id);
+    this.#mux.release(id, code);
     this.#flushSoon();
   }
 

@@ -1,4 +1,4 @@
-/** What the edge says to the page script, in `data-wingman` of its own tag. */
+/** What the edge says to the page script, in `data-wingman` of its own tag (`session/pages.rs`). */
 export interface Config {
   readonly session: string;
   /** The host takes peers. */
@@ -11,31 +11,11 @@ export interface Config {
   /** Requests whose path begins so never go directly. */
   readonly relayOnlyPaths: readonly string[];
   /** Why `direct` is off. */
-  readonly why: string | undefined;
+  readonly why?: string;
 }
 
-/** Undefined: not a configuration; there is nothing that we could do then. */
+/** Nothing, or an exception: not the edge's; there is nothing that we could do then. */
 export function parseConfig(json: string | undefined): Config | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(json ?? "");
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { session, direct, badge, timeoutMs, stun, relayOnlyPaths, why } = value as Record<string, unknown>;
-  if (typeof session !== "string") return undefined;
-  return {
-    session,
-    direct: direct === true,
-    badge: badge === true,
-    timeoutMs: typeof timeoutMs === "number" && timeoutMs > 0 ? timeoutMs : 10_000,
-    stun: strings(stun),
-    relayOnlyPaths: strings(relayOnlyPaths),
-    why: typeof why === "string" ? why : undefined,
-  };
-}
-
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+  const config = JSON.parse(json ?? "null") as Config | null;
+  return typeof config?.session === "string" ? config : undefined;
 }

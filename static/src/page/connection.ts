@@ -19,7 +19,7 @@ import { type Direct, type DirectExchange, ExchangeError, type RequestHead } fro
 import { Exchange } from "./exchange.ts";
 import { Liveness, type Verdict } from "./liveness.ts";
 import { Peer } from "./peer.ts";
-import { Reports, networkOf } from "./report.ts";
+import { type Network, Reports } from "./report.ts";
 import type { Stats } from "./state.ts";
 
 type Timer = ReturnType<typeof setTimeout>;
@@ -47,6 +47,8 @@ export class Connection implements Direct {
   onchange: ((up: boolean) => void) | null = null;
   /** Requests go by relay, and why; at the first try only when it has failed. */
   onrelay: ((why: Reason) => void) | undefined;
+  /** Tells the kind of a path; it comes with the extras. */
+  networkOf: ((connection: RTCPeerConnection) => Promise<Network | undefined>) | undefined;
   /** A round trip was measured. */
   onroundtrip: (() => void) | undefined;
   readonly #config: Config;
@@ -210,7 +212,7 @@ export class Connection implements Direct {
     this.#enter({ at: "up", peer, since: now });
     this.#act(this.#liveness.ask(now));
     this.onchange?.(true);
-    void this.#reportNetwork(peer);
+    void this.reportNetwork();
   }
 
   #onLost(peer: Peer, reason: Reason): void {
@@ -317,9 +319,13 @@ export class Connection implements Direct {
     this.#schedule();
   }
 
-  async #reportNetwork(peer: Peer): Promise<void> {
+  /** What is known of a path that is up. Again once {@link networkOf} is there. */
+  async reportNetwork(): Promise<void> {
+    const state = this.#state;
+    if (state.at !== "up") return;
+    const { peer } = state;
     try {
-      this.#reports.setNetwork(await networkOf(peer.connection));
+      this.#reports.setNetwork(await this.networkOf?.(peer.connection));
     } catch {
       // It was closed meanwhile.
     }

@@ -3,6 +3,8 @@
  * `websocket.ts` use it.
  */
 
+import type { ResetCode } from "../wire/code.ts";
+
 /** A field line, name in lower case. */
 export type FieldLine = readonly [name: string, value: string];
 
@@ -47,8 +49,8 @@ export interface DirectExchange {
   write(bytes: Uint8Array): Promise<void>;
   /** Ends this direction of an upgraded connection. */
   finish(): void;
-  /** Ends both directions; harmless after the end. */
-  cancel(): void;
+  /** Ends both directions, and says why; harmless after the end. */
+  cancel(code?: ResetCode): void;
 }
 
 /** The direct path, as it is now. */

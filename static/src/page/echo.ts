@@ -2,8 +2,6 @@
 
 import { ECHO_PATH, field } from "../wire/direct.ts";
 
-/** Before an app wraps its own around it. */
-const nativeFetch = fetch;
 const PERIOD_MS = 60_000;
 const DEADLINE_MS = 10_000;
 
@@ -14,7 +12,7 @@ export function measureRelay(onRoundTrip: (ms: number, visitor: string | null) =
     try {
       const options = { cache: "no-store", signal: AbortSignal.timeout(DEADLINE_MS) } as const;
       const before = performance.now();
-      const { ok, headers } = await nativeFetch(origin + ECHO_PATH, options);
+      const { ok, headers } = await fetch(origin + ECHO_PATH, options);
       if (ok) onRoundTrip(performance.now() - before, headers.get(field.visitorTag));
     } catch {
       // No relay at the moment.

@@ -104,8 +104,8 @@ export class Exchange implements DirectExchange, StreamUser {
     this.#write();
   }
 
-  cancel(): void {
-    if (this.#kept === undefined) this.#endBy(new ExchangeError("cancelled", true));
+  cancel(code: ResetCode = ResetCode.cancelled): void {
+    if (this.#kept === undefined) this.#endBy(new ExchangeError("cancelled", true), code);
   }
 
   wake(): void {
@@ -120,7 +120,7 @@ export class Exchange implements DirectExchange, StreamUser {
     const kept: Item[] = [];
     for (let item; (item = this.#take()); ) kept.push(item);
     kept.push({ type: "broken", error });
-    this.#letGo(kept, error);
+    this.#letGo(kept, error, ResetCode.pathLost);
     this.wake();
   }
 
@@ -187,11 +187,11 @@ export class Exchange implements DirectExchange, StreamUser {
     for (const piece of this.#pieces.splice(0)) piece.failed(error);
   }
 
-  #endBy(error: ExchangeError): void {
+  #endBy(error: ExchangeError, code?: ResetCode): void {
     this.#end = error;
     this.#waiting?.reject(error);
     this.#waiting = undefined;
-    this.#letGo([], error);
+    this.#letGo([], error, code);
     this.#wakeReader?.();
   }
 
@@ -199,11 +199,11 @@ export class Exchange implements DirectExchange, StreamUser {
     if (this.#end === null && this.#finish === "done") this.#letGo([], broken(true));
   }
 
-  #letGo(kept: Item[], error: ExchangeError): void {
+  #letGo(kept: Item[], error: ExchangeError, code: ResetCode = ResetCode.cancelled): void {
     if (this.#kept !== undefined) return;
     this.#kept = kept;
     this.#failPieces(error);
-    this.#carrier.release(this.#id);
+    this.#carrier.release(this.#id, code);
     this.#becomeIdle();
   }
 

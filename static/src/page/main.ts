@@ -27,23 +27,23 @@ function start(config: Config): void {
   const page = new PageState();
   expose(page.surface);
   const hasBadge = config.badge && window === window.top;
-  let setOpen: ((open: Extras["openDirectSocket"]) => void) | undefined;
+  let setExtras: ((extras: Extras) => void) | undefined;
   if (!config.direct) {
     page.set("relay", config.why ?? explain("relay-only"));
   } else if (!isSupported()) {
     page.set("relay", explain("unsupported"));
   } else {
-    setOpen = connect(config, page);
+    setExtras = connect(config, page);
   }
-  if (!hasBadge && !setOpen) return;
-  loadExtras(({ openDirectSocket, showBadge }) => {
-    setOpen?.(openDirectSocket);
-    if (hasBadge) showBadge(page);
+  if (!hasBadge && !setExtras) return;
+  loadExtras((extras) => {
+    setExtras?.(extras);
+    if (hasBadge) extras.showBadge(page);
   });
 }
 
-/** Gives what to call with the maker of direct sockets. */
-function connect(config: Config, page: PageState): (open: Extras["openDirectSocket"]) => void {
+/** Gives what to call with the extras. */
+function connect(config: Config, page: PageState): (extras: Extras) => void {
   const { stats } = page;
   const connection = new Connection(config, stats);
   const firstTry = new FirstTry();
@@ -132,7 +132,11 @@ function connect(config: Config, page: PageState): (open: Extras["openDirectSock
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted) start();
   });
-  return setOpen;
+  return ({ openDirectSocket, networkOf }) => {
+    setOpen(openDirectSocket);
+    connection.networkOf = networkOf;
+    void connection.reportNetwork();
+  };
 }
 
 /** Of the nearest document above this frame that is ours. */

@@ -35,12 +35,25 @@ export function markRequests(): void {
     native();
   });
   const { Request } = window;
+  /** Those whose content is large, which does not show any more. */
+  const large = new WeakSet();
+  const isLargeRequest = ([input, init]: readonly unknown[]): boolean => {
+    const { body } = (init ?? {}) as RequestInit;
+    return isLarge(body) || (!body && large.has(input as object));
+  };
+  const keep = <T>(request: T, args: readonly unknown[]): T => {
+    if (isLargeRequest(args)) large.add(request as object);
+    return request;
+  };
+  wrap(Request.prototype, "clone", "value", (request, _, native) => keep(native(), [request]));
+  Request.prototype.constructor = window.Request = new Proxy(Request, {
+    construct: (target, args, newTarget) => keep(Reflect.construct(target, args, newTarget) as Request, args),
+  });
   wrap(window, "fetch", "value", (_, args, native) => {
-    const [input, init] = args as Parameters<typeof fetch>;
     try {
-      if (isLarge(init?.body)) {
+      if (isLargeRequest(args)) {
         // What `fetch` begins with.
-        const request = new Request(input, init);
+        const request = new Request(...(args as Parameters<typeof fetch>));
         if (isOurs(new URL(request.url))) request.headers.set(RELAY_FIELD, "1");
         return native([request]);
       }

@@ -3,7 +3,8 @@
 import type { Reason, Report } from "../wire/signal.ts";
 import type { Stats } from "./state.ts";
 
-type Network = NonNullable<Report["network"]>;
+/** The kind of path that ICE chose. */
+export type Network = NonNullable<Report["network"]>;
 
 /** A page that flaps tells of the first ones. */
 const MAX_FALLBACKS = 32;
@@ -49,24 +50,4 @@ export class Reports {
     if (roundTrip.relay !== undefined) report.relayRoundTripMs = roundTrip.relay;
     return report;
   }
-}
-
-/** The kind of path that ICE chose, if the browser says it. */
-export async function networkOf(connection: RTCPeerConnection): Promise<Network | undefined> {
-  const stats = await connection.getStats();
-  let chosen: RTCIceCandidatePairStats | undefined;
-  stats.forEach((entry: RTCIceCandidatePairStats) => {
-    if (entry.type === "candidate-pair" && entry.nominated && entry.state === "succeeded") chosen = entry;
-  });
-  const at = (id: string | undefined): Candidate | undefined => stats.get(id ?? "") as Candidate | undefined;
-  const local = at(chosen?.localCandidateId);
-  // The page's own address may be hidden behind a name.
-  const family = at(chosen?.remoteCandidateId)?.address?.includes(":") ? "v6" : "v4";
-  return local && { candidate: local.candidateType, protocol: local.protocol, family };
-}
-
-interface Candidate {
-  readonly candidateType: Network["candidate"];
-  readonly protocol: Network["protocol"];
-  readonly address?: string;
 }

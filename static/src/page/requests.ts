@@ -52,7 +52,7 @@ export class Requests {
     if (leaving) this.tell({ type: "bye" });
     for (const [id, served] of this.#served) {
       if (!leaving) this.tell({ type: "err", id, kind: "path" });
-      served.cancel();
+      served.cancel(leaving ? ResetCode.cancelled : ResetCode.pathLost);
     }
     this.closed = true;
     this.#served.clear();
@@ -140,8 +140,8 @@ class Served {
     this.#wake();
   }
 
-  cancel(): void {
-    this.exchange.cancel();
+  cancel(code?: ResetCode): void {
+    this.exchange.cancel(code);
     this.credit(Infinity);
   }
 

@@ -1,7 +1,5 @@
 /**
  * The signaling socket of one peer: it comes back when it was lost, and what is said in between waits.
- *
- * The app's `window.WebSocket` is a wrapper by the time a lost socket comes back; this one is always native.
  */
 
 import { SIGNAL_PATH } from "../wire/direct.ts";
@@ -12,7 +10,6 @@ import { backoff } from "./backoff.ts";
 /** A message without what is the same in all of them. */
 export type Said = Signal extends infer S ? (S extends unknown ? Omit<S, "sessionId" | "from"> : never) : never;
 
-const Native = WebSocket;
 /** Messages that wait for the socket; an offer and its candidates are a dozen. */
 const MAX_WAITING = 64;
 /** A socket that lived so long was a good one: the next try may be soon. */
@@ -37,7 +34,7 @@ export class Signaling {
   /** Sent now, or when the socket is there. */
   say(said: Said): void {
     const text = JSON.stringify({ ...said, sessionId: this.#session, from: "client" });
-    if (this.#socket?.readyState === Native.OPEN) this.#socket.send(text);
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
     else if (this.#waiting.push(text) > MAX_WAITING) this.#waiting.shift();
   }
 
@@ -59,7 +56,7 @@ export class Signaling {
 
   #connect(): void {
     this.#timer = undefined;
-    const socket = new Native(this.#url);
+    const socket = new WebSocket(this.#url);
     this.#socket = socket;
     let opened = Infinity;
     socket.onopen = (): void => {

@@ -19,12 +19,13 @@ export const ResetCode = {
   badRequest: 11,
   requestAborted: 12,
   relayOnly: 13,
+  pathLost: 14,
 } as const;
 
 /** A number of {@link ResetCode}. */
 export type ResetCode = (typeof ResetCode)[keyof typeof ResetCode];
 
-const LAST = ResetCode.relayOnly;
+const LAST = ResetCode.pathLost;
 
 /** The code for a number; a number of a newer peer becomes `internal`. */
 export const resetCode = (number: number): ResetCode =>

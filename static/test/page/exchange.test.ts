@@ -251,6 +251,8 @@ describe("an exchange on a carrier", () => {
     await broken(written);
     await broken(exchange.write(new Uint8Array(1)));
     assert.equal(made.idle, 1);
+    await turns();
+    assert.equal(made.channel.host.resetCode(1), ResetCode.pathLost, "it may come again");
   });
 
   test("what has arrived before the path broke can still be read", async () => {

@@ -27,6 +27,7 @@ const nativeFetch = (...args: unknown[]): Promise<string> => {
 };
 
 const kept = Object.getOwnPropertyDescriptors(globalThis);
+const keptMembers = Object.getOwnPropertyDescriptors(Request.prototype);
 beforeEach(() => {
   fetched.length = 0;
   const globals = {
@@ -44,10 +45,11 @@ beforeEach(() => {
   markRequests();
 });
 afterEach(() => {
-  for (const name of ["window", "location", "document", "XMLHttpRequest", "fetch"]) {
+  for (const name of ["window", "location", "document", "XMLHttpRequest", "fetch", "Request"]) {
     if (kept[name]) Object.defineProperty(globalThis, name, kept[name]);
     else Reflect.deleteProperty(globalThis, name);
   }
+  Object.defineProperties(Request.prototype, keptMembers);
 });
 
 describe("fetch", () => {
@@ -90,6 +92,40 @@ describe("fetch", () => {
     const [[request]] = fetched as [[Request]];
     assert.equal(request.headers.get(RELAY_FIELD), "1");
     assert.equal((await request.arrayBuffer()).byteLength, more.length);
+  });
+
+  const put = { method: "PUT", body: more };
+  const requests: [string, () => Request, boolean][] = [
+    ["with large content", () => new Request(`${ORIGIN}/x`, put), true],
+    ["cloned", () => new Request(`${ORIGIN}/x`, put).clone(), true],
+    ["made of another", () => new Request(new Request(`${ORIGIN}/x`, put), { headers: { "x-app": "1" } }), true],
+    ["of a class of the app", () => new (class extends Request {})(`${ORIGIN}/x`, put), true],
+    ["that got another content", () => new Request(new Request(`${ORIGIN}/x`, put), { body: "small" }), false],
+    ["with small content", () => new Request(`${ORIGIN}/x`, { ...put, body: "small" }).clone(), false],
+    ["of another origin", () => new Request("http://elsewhere.test/x", put), false],
+  ];
+  for (const [what, make, isMarked] of requests) {
+    test(`a request object ${what} is ${isMarked ? "" : "not "}marked`, async () => {
+      const given = make();
+      assert.ok(given instanceof Request);
+      assert.equal(given.headers.has(RELAY_FIELD), false, "the app sees no mark");
+      const length = (await given.clone().arrayBuffer()).byteLength;
+      await fetch(given);
+      const [[request]] = fetched as [[Request]];
+      assert.equal(request.headers.has(RELAY_FIELD), isMarked);
+      assert.equal((await request.arrayBuffer()).byteLength, length);
+    });
+  }
+
+  test("Request looks native", () => {
+    const native = kept.Request.value as typeof Request;
+    assert.deepEqual([Request.name, Request.length, Request.prototype], [native.name, native.length, native.prototype]);
+    const request = new Request(ORIGIN);
+    assert.equal(request.constructor, Request);
+    assert.equal(Object.getPrototypeOf(request), Request.prototype);
+    assert.throws(() => {
+      (Request as unknown as () => void)();
+    }, TypeError);
   });
 
   test("another origin's is not marked, or it would have a preflight", async () => {

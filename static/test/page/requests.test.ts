@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { type Direct, type DirectExchange, ExchangeError, type RequestHead, type ResponseHead } from "../../src/page/direct.ts";
 import { Requests } from "../../src/page/requests.ts";
 import { PageState } from "../../src/page/state.ts";
+import { ResetCode } from "../../src/wire/code.ts";
 import { ACK_DEADLINE, type PageToWorker, type Req, WINDOW, type WorkerToPage } from "../../src/port.ts";
 
 const ORIGIN = "http://session.localhost:8080";
@@ -18,6 +19,7 @@ class FakeExchange implements DirectExchange {
   readonly pieces: (Uint8Array<ArrayBuffer> | null)[] = [];
   reads = 0;
   cancelled = 0;
+  code: number | undefined;
   #waiting: ((piece: Uint8Array<ArrayBuffer> | null) => void) | undefined;
   #broken: ((error: Error) => void) | undefined;
 
@@ -56,7 +58,8 @@ class FakeExchange implements DirectExchange {
     throw new Error("not for requests");
   }
 
-  cancel(): void {
+  cancel(code?: number): void {
+    this.code = code;
     this.cancelled++;
     this.breakOff(new ExchangeError("cancelled", true));
   }
@@ -246,13 +249,14 @@ describe("the end", () => {
     exchange.answer({ status: 200, fields: [] });
     await say(req(1));
     assert.deepEqual(types(), ["ack", "bye"]);
-    assert.equal(exchange.cancelled, 1);
+    assert.deepEqual([exchange.cancelled, exchange.code], [1, ResetCode.cancelled]);
   });
 
   test("a page that only changes the port leaves the rest to the relay", async () => {
-    await ask(0);
+    const exchange = await ask(0);
     requests.close(false);
     await tick();
+    assert.equal(exchange.code, ResetCode.pathLost);
     assert.deepEqual(heard.slice(1), [{ type: "err", id: 0, kind: "path" }]);
   });
 });

@@ -196,6 +196,7 @@ async fn every_reset_has_its_status() {
             ResetCode::Refused => continue,
             ResetCode::Enough
             | ResetCode::Cancelled
+            | ResetCode::PathLost
             | ResetCode::Protocol
             | ResetCode::Internal
             | ResetCode::RelayOnly => (502, "host-failed"),
