@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: demo test bench bench-relay bench-direct bench-deps fmt static lint unit browser advisories deps build-deps help
+.PHONY: demo test bench bench-relay bench-direct bench-deps fmt static vendor lint unit browser advisories deps build-deps help
 
 help:
 	@echo "make demo    build, start an edge on loopback and share an app (PORT=… for yours)"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint | unit | browser    parts of make test; make deps | build-deps    what it installs"
 	@echo "make advisories    cargo deny's check of known vulnerabilities (needs the internet)"
 	@echo "make static  build the scripts of the direct path into static/dist"
+	@echo "make vendor  make vendor/rtc-sctp/src out of the published crate, our repairs and split.json"
 
 demo: build-deps
 	@scripts/demo.sh
@@ -30,6 +31,7 @@ lint:
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --locked --document-private-items --quiet
 	$(CARGO) deny --log-level error check bans licenses sources
 	npm --prefix static run --silent lint
+	scripts/node.sh scripts/vendor.mjs --check
 
 # Apart from `make lint`, for it fetches RustSec's database from GitHub, which an offline CI cannot.
 advisories:
@@ -47,7 +49,7 @@ unit:
 	$(CARGO) test --release --locked --quiet --manifest-path vendor/rtc-sctp/Cargo.toml --target-dir target/vendor
 	@scripts/clock.sh "tests of the scripts"
 	npm --prefix static --silent test
-	scripts/node.sh --test --test-timeout=120000 tests/bench/direct/*.test.mjs
+	scripts/node.sh --test --test-timeout=120000 tests/bench/direct/*.test.mjs scripts/vendor/*.test.mjs
 
 browser:
 	@scripts/clock.sh "browser tests"
@@ -71,6 +73,10 @@ fmt:
 # dist/ is committed, so that `cargo build` needs no Node; a test of static/ rebuilds and compares.
 static: deps
 	npm --prefix static run --silent build
+
+# It is committed, so that `cargo build` needs neither Node nor the published crate; `make lint` makes it and compares.
+vendor: deps
+	scripts/node.sh scripts/vendor.mjs
 
 deps: build-deps
 	@scripts/clock.sh "installing what tests need"
