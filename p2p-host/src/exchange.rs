@@ -30,6 +30,7 @@ mod rewrite;
 mod runner;
 mod service;
 mod target;
+mod transfer_coding;
 mod visitors;
 
 pub use content::{Content, ContentError};

@@ -59,6 +59,13 @@ pub mod field {
     pub const DOCUMENT_PATH: &str = "wingman-document-path";
     /// Request, direct: `omit` where the app asked for no cookies (`credentials: 'omit'`).
     pub const CREDENTIALS: &str = "wingman-credentials";
+    /// Request, direct: the transfer coding that the worker takes off, [`GZIP`]. As `TE` (RFC 9110 §10.1.4), but for the
+    /// data channel, where HTTP's own framing is not.
+    pub const TE: &str = "wingman-te";
+    /// Response, direct: the coding that the host has put on the content, [`GZIP`]; as `Transfer-Encoding`.
+    pub const TRANSFER_CODING: &str = "wingman-transfer-coding";
+    /// The transfer coding that there is (RFC 1952).
+    pub const GZIP: &str = "gzip";
     /// Response, direct: cookies wait below [`super::COOKIES_PATH`] under this ticket.
     pub const TICKET: &str = "wingman-ticket";
     /// Response to [`super::ECHO_PATH`]: which visitor the request had, if any. It means nothing but the same visitor

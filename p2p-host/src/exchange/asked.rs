@@ -32,6 +32,8 @@ pub(super) struct Facts {
     pub(super) id: Option<RequestId>,
     /// The app wants no cookies with it, neither way.
     pub(super) omit: bool,
+    /// Whoever gets the response directly takes gzip off.
+    pub(super) gzip: bool,
     pub(super) method: Method,
     pub(super) target: Bytes,
     authority: HeaderValue,
@@ -46,6 +48,7 @@ impl Facts {
             visitor: Some(visitor),
             id: Some(id),
             omit: false,
+            gzip: true,
             method: Method::GET,
             target: Bytes::from_static(b"/"),
             authority: HeaderValue::from_static("abc.wingman.dev"),
@@ -80,7 +83,7 @@ impl Asked {
             Via::Peer { visitor } => Some(visitor),
         };
         let id = parse(&fields, field::REQUEST_ID);
-        let mut omit = false;
+        let (mut omit, mut gzip) = (false, false);
         let mut document = None;
         if let Via::Peer { .. } = via {
             // A page can only ask its own origin, but what comes over a channel can be anything.
@@ -91,14 +94,24 @@ impl Asked {
             // Only the jar says what the browser would have sent.
             fields.remove(header::COOKIE);
             omit = fields.get(field::CREDENTIALS).is_some_and(|said| said == "omit");
+            gzip = fields.get(field::TE).is_some_and(|said| said == field::GZIP);
             document = read_document(&fields);
         }
         drop_ours(&mut fields);
         let authority =
             HeaderValue::from_maybe_shared(head.authority).map_err(|error| bad(&error))?;
         let (target, scheme) = (head.target, head.scheme);
-        let facts =
-            Facts { via, visitor, id, omit, method: method.clone(), target, authority, scheme };
+        let facts = Facts {
+            via,
+            visitor,
+            id,
+            omit,
+            gzip,
+            method: method.clone(),
+            target,
+            authority,
+            scheme,
+        };
         Ok(Self { method, uri, fields, facts, document })
     }
 

@@ -9,7 +9,7 @@
 use std::{future::Future, pin::Pin, pin::pin, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::{
@@ -17,7 +17,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use wingman_link::Exchange;
-use wingman_wire::code::{Blame, ResetCode};
+use wingman_wire::{
+    code::{Blame, ResetCode},
+    direct::field,
+};
 
 use super::{
     asked::Facts,
@@ -29,6 +32,7 @@ use super::{
     recording::Recording,
     replay::Running,
     runner::Shared,
+    transfer_coding::Coder,
 };
 use crate::cookies::Stamp;
 
@@ -98,7 +102,13 @@ pub(super) struct Resumable {
 
 /// Who gets the response.
 enum Receiver {
-    Direct(Arc<Exchange>, #[expect(dead_code, reason = "dropped at its end")] oneshot::Sender<()>),
+    Direct {
+        exchange: Arc<Exchange>,
+        /// What the content goes through.
+        coder: Option<Box<Coder>>,
+        #[expect(dead_code, reason = "dropped at its end")]
+        done: oneshot::Sender<()>,
+    },
     Copy(
         Arc<Exchange>,
         #[expect(dead_code, reason = "dropped at its end")] oneshot::Sender<Progress>,
@@ -127,7 +137,7 @@ impl Resumable {
         let replays = &shared.replays;
         let budget = if safe { &replays.kept_safe } else { &replays.kept };
         let recording = Recording::new(budget.claim(facts.visitor));
-        let receiver = Receiver::Direct(exchange, done);
+        let receiver = Receiver::Direct { exchange, coder: None, done };
         let running = Some(running);
         let stamp = None;
         Some(Self { shared, facts, recording, receiver, copies, progress, stamp, safe, running })
@@ -202,6 +212,10 @@ impl Resumable {
                 Some(Ok(Piece::Data(data))) => self.send(data).await,
             }
         }
+        if let Receiver::Direct { coder: Some(coder), .. } = &mut self.receiver {
+            let last = coder.finish();
+            self.deliver(last).await;
+        }
         self.recording.finish(trailers.clone());
         if let Some(exchange) = self.receiver.exchange() {
             // If it is gone, a copy finds the recording.
@@ -251,8 +265,15 @@ impl Resumable {
             drop(self.running.take());
         }
         self.progress.bytes_out += data.len() as u64;
+        let coded = match &mut self.receiver {
+            Receiver::Direct { coder: Some(coder), .. } => coder.code(&data),
+            _ => data,
+        };
+        self.deliver(coded).await;
+    }
+
+    async fn deliver(&mut self, mut rest: Bytes) {
         let Some(exchange) = self.receiver.exchange().cloned() else { return };
-        let mut rest = data;
         tokio::select! {
             biased;
             // It gets this piece with the recording.
@@ -270,9 +291,19 @@ impl Resumable {
     fn send_head(&mut self) {
         let Some((status, fields)) = self.recording.head() else { return };
         let (status, mut fields) = (*status, fields.clone());
-        match &self.receiver {
-            Receiver::Direct(exchange, _) => {
-                let ticket = self.shared.keep_cookies(&self.facts, &mut fields);
+        match &mut self.receiver {
+            Receiver::Direct { exchange, coder, .. } => {
+                let shared = &self.shared;
+                let ticket = shared.keep_cookies(&self.facts, &mut fields);
+                // Only the host says it.
+                fields.remove(&TRANSFER_CODING);
+                if self.facts.gzip && self.facts.method != Method::HEAD {
+                    let claim = shared.coding.claim(self.facts.visitor);
+                    *coder = Coder::new(status, &fields, claim).map(Box::new);
+                }
+                if coder.is_some() {
+                    fields.insert(&TRANSFER_CODING, HeaderValue::from_static(field::GZIP));
+                }
                 self.recording.set_ticket(ticket);
                 // If it is gone, that is seen when content is sent, or at the end.
                 let _ = exchange.send_head(encode_head(status, &fields), false, false);
@@ -341,7 +372,7 @@ impl Resumable {
 impl Receiver {
     fn exchange(&self) -> Option<&Arc<Exchange>> {
         match self {
-            Self::Direct(exchange, _) | Self::Copy(exchange, _) => Some(exchange),
+            Self::Direct { exchange, .. } | Self::Copy(exchange, _) => Some(exchange),
             Self::Nobody(_) => None,
         }
     }
@@ -349,7 +380,7 @@ impl Receiver {
     fn patience(&self) -> Option<Instant> {
         match self {
             Self::Nobody(until) => Some(*until),
-            Self::Direct(..) | Self::Copy(..) => None,
+            Self::Direct { .. } | Self::Copy(..) => None,
         }
     }
 }
@@ -376,3 +407,5 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SAFE_PATIENCE: Duration = Duration::from_secs(10);
 /// The same after the page said that it does not want the response.
 const CHANGE_OF_MIND: Duration = Duration::from_secs(1);
+
+static TRANSFER_CODING: HeaderName = HeaderName::from_static(field::TRANSFER_CODING);

@@ -33,6 +33,7 @@ use super::{
     public_name::PublicName,
     replay::{Begin, Replays, Running},
     resumable::{self, Copy, Resumable},
+    transfer_coding::MEMORY,
     visitors::Visitors,
 };
 use crate::{
@@ -81,6 +82,8 @@ pub(super) struct Shared {
     pub(super) replays: Arc<Replays>,
     /// Direct exchanges, those among them that outlive their carrier too: each may be a connection to the origin.
     direct: Arc<Budget>,
+    /// Memory of their codings.
+    pub(super) coding: Arc<Budget>,
     cookies: Cookies,
     reporter: Reporter,
     visitors: Visitors,
@@ -105,6 +108,7 @@ impl Runner {
             service,
             replays: Arc::default(),
             direct: Budget::new(MAX_DIRECT, MAX_DIRECT_OF_VISITOR),
+            coding: Budget::new(MAX_CODED * MEMORY, MAX_CODED_OF_VISITOR * MEMORY),
             cookies: Cookies::default(),
             reporter,
             visitors: Visitors::default(),
@@ -490,5 +494,9 @@ const MAX_RESUMABLES: usize = 1_024;
 const MAX_DIRECT: usize = 2_048;
 /// Of one visitor, in all of its pages: each may hold half a megabyte of a response, and a file.
 const MAX_DIRECT_OF_VISITOR: usize = 128;
+
+/// Responses that are coded at once; others go as they are.
+const MAX_CODED: usize = 64;
+const MAX_CODED_OF_VISITOR: usize = 16;
 
 static TICKET: HeaderName = HeaderName::from_static(field::TICKET);

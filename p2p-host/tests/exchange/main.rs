@@ -4,6 +4,7 @@ mod broken;
 mod browser;
 mod cancel;
 mod clear;
+mod coding;
 mod cookies;
 mod direct;
 mod http1;

@@ -13,7 +13,7 @@ use crate::origin::soon;
 use crate::world::*;
 
 /// A world where requests of all methods may go directly.
-async fn ready() -> World {
+pub(crate) async fn ready() -> World {
     make_ready(World::new().await).await
 }
 
@@ -30,7 +30,7 @@ fn post() -> Request {
 
 impl World {
     /// Sends it directly and waits until the origin has it.
-    async fn begin(&mut self, request: &Request, id: RequestId) -> Exchange {
+    pub(crate) async fn begin(&mut self, request: &Request, id: RequestId) -> Exchange {
         let asked = self.directly(request.clone(), id);
         let exchange = self.direct.open(&asked);
         send_content(&exchange, &asked).await;
@@ -44,13 +44,17 @@ impl World {
         exchange
     }
 
-    async fn copy(&mut self, request: &Request, id: RequestId) -> Result<Response, ResetCode> {
+    pub(crate) async fn copy(
+        &mut self,
+        request: &Request,
+        id: RequestId,
+    ) -> Result<Response, ResetCode> {
         let asked = self.by_relay(request.clone(), Some(id));
         self.relay.ask(&asked).await
     }
 
     /// Lets all that wait at the origin go on a little later.
-    fn open_soon(&self) {
+    pub(crate) fn open_soon(&self) {
         let gate = self.recorder.gate.clone();
         tokio::spawn(async move {
             sleep(Duration::from_millis(200)).await;

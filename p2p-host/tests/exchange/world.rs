@@ -41,8 +41,8 @@ impl Seen {
     }
 }
 
-/// An origin that does what the request says: `x-set` are cookies, `x-clear` is `Clear-Site-Data`, `x-size` is how much content, `x-gate` waits
-/// before the head and `x-late-gate` amid the content, `x-die` closes the connection.
+/// An origin that does what the request says: `x-set` are cookies, `x-clear` is `Clear-Site-Data`, `x-size` is how much
+/// content and `x-type` of what type, `x-gate` waits before the head and `x-late-gate` amid the content, `x-die` closes the connection.
 pub(crate) struct Recorder {
     pub(crate) origin: Origin,
     pub(crate) seen: Arc<Mutex<Vec<Seen>>>,
@@ -110,6 +110,9 @@ async fn answer(stream: &mut TcpStream, request: &Seen, gate: &Semaphore) -> boo
     let mut head = format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n");
     for (_, line) in request.fields.iter().filter(|(name, _)| name == "x-set") {
         head.push_str(&format!("set-cookie: {line}\r\n"));
+    }
+    if let Some(media) = request.field("x-type") {
+        head.push_str(&format!("content-type: {media}\r\nwingman-transfer-coding: gzip\r\n"));
     }
     if let Some(kinds) = request.field("x-clear") {
         head.push_str(&format!("clear-site-data: {kinds}\r\n"));

@@ -35,6 +35,9 @@ export const field = {
   documentCookie: "wingman-document-cookie",
   documentPath: "wingman-document-path",
   credentials: "wingman-credentials",
+  te: "wingman-te",
+  gzip: "gzip",
+  transferCoding: "wingman-transfer-coding",
   ticket: "wingman-ticket",
   visitorTag: "wingman-visitor-tag",
 } as const;

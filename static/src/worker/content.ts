@@ -18,6 +18,8 @@ export class Content {
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #onRoom: () => void = () => undefined;
   #cancelled = false;
+  /** Of what it is filled from. */
+  #rest: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
 
   constructor(source: ContentSource) {
     this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
@@ -35,7 +37,7 @@ export class Content {
         },
         cancel: () => {
           this.#cancelled = true;
-          this.#onRoom();
+          this.#leaveRest();
           source.cancel();
         },
       },
@@ -57,27 +59,32 @@ export class Content {
     this.#controller.error(new TypeError("network error"));
   }
 
-  /** The rest comes from elsewhere, until `length` bytes are there. */
+  /** The rest comes from elsewhere, until `length` bytes are there; from now on from `rest` only. */
   async continueWith(rest: ReadableStream<Uint8Array<ArrayBuffer>>, length: number): Promise<void> {
+    this.#leaveRest();
     // Not by `for await`: Safari has had it for a short time only.
     const reader = rest.getReader();
+    this.#rest = reader;
+    const isOver = (): boolean => this.#cancelled || this.#rest !== reader;
     try {
-      for (let next = await reader.read(); next.value && !this.#cancelled; next = await reader.read()) {
+      for (let next = await reader.read(); next.value && !isOver(); next = await reader.read()) {
         this.put(next.value);
-        while (this.#isFull) await new Promise<void>((resolve) => (this.#onRoom = resolve));
+        while (this.#room <= 0 && !isOver()) await new Promise<void>((resolve) => (this.#onRoom = resolve));
       }
-      if (this.#cancelled) return;
+      if (isOver()) return;
       if (this.received !== length) throw new TypeError();
       this.finish();
     } catch {
-      this.fail();
+      if (!isOver()) this.fail();
     } finally {
       void reader.cancel().catch(() => undefined);
     }
   }
 
-  get #isFull(): boolean {
-    return this.#room <= 0 && !this.#cancelled;
+  #leaveRest(): void {
+    void this.#rest?.cancel().catch(() => undefined);
+    this.#rest = undefined;
+    this.#onRoom();
   }
 
   get #room(): number {

@@ -18,7 +18,7 @@ export type Answer =
 export type RelayCause = FallbackCause | "declined";
 
 /** Continues a content that broke off. */
-export type Resume = (content: Content) => void;
+export type Resume = () => void;
 
 type State =
   | { readonly at: "asked"; readonly timer: ReturnType<typeof setTimeout> }
@@ -143,7 +143,7 @@ export class Exchange {
       case "delivered":
         this.#end("over");
         // An origin that breaks off does so on every path.
-        if (state.resume && cause !== "reset") state.resume(state.content);
+        if (state.resume && cause !== "reset") state.resume();
         else state.content.fail();
         return;
       case "abandoned":

@@ -35,6 +35,7 @@ export function requestFields(
     add("pragma", "no-cache");
     add("cache-control", "no-cache");
   }
+  add(field.te, field.gzip);
   add(field.requestId, requestId);
   if (credentials === "omit") add(field.credentials, credentials);
   return fields;

@@ -2,19 +2,38 @@
 
 import { field } from "../wire/direct.ts";
 import type { FieldLine } from "../port.ts";
-import type { Content } from "./content.ts";
+import { Content } from "./content.ts";
 
-/** Head field lines of a response, and its ticket if cookies wait. Throws what is no head for a worker. */
-export function readHead(fields: readonly FieldLine[]): { readonly head: Headers; readonly ticket: string | undefined } {
+/** What a page says of a response. */
+export interface Head {
+  readonly head: Headers;
+  /** Its cookies wait under it. */
+  readonly ticket: string | undefined;
+  /** What the host has put on the content for the way. */
+  readonly coding: string | undefined;
+}
+
+/** Throws what is no head for a worker. */
+export function readHead(fields: readonly FieldLine[]): Head {
   const head = new Headers();
   let ticket: string | undefined;
+  let coding: string | undefined;
   for (const [name, value] of fields) {
     // Browsers obey it only from the network.
     if (name === "clear-site-data") throw new TypeError(name);
     if (name === field.ticket) ticket = value;
+    else if (name === field.transferCoding) coding = value;
     else if (!NOT_FOR_APPS.test(name)) head.append(name, value);
   }
-  return { head, ticket };
+  return { head, ticket, coding };
+}
+
+/** `content` without the coding that the host has put on it. */
+export function decoded(content: Content, { head, coding }: Head): Content {
+  if (coding !== field.gzip) return content;
+  const plain = new Content({ credit: () => undefined, cancel: () => undefined });
+  void plain.continueWith(content.stream.pipeThrough(new DecompressionStream(coding)), Number(head.get("content-length")));
+  return plain;
 }
 
 /** The response for the app. Throws if it cannot be expressed: then the relay has to answer. */

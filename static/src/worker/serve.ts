@@ -10,7 +10,7 @@ import type { RelayCause } from "./exchange.ts";
 import { needsBrowser } from "./guards.ts";
 import type { Page } from "./pages.ts";
 import { fetchCookies, repeat, resumable } from "./relay.ts";
-import { makeResponse, readHead } from "./response.ts";
+import { decoded, makeResponse, readHead } from "./response.ts";
 
 /** Asks `page` on behalf of the client `asker`; `teller` counts what goes by relay. Rejects as `fetch` does. */
 export async function serve(request: Request, page: Page, asker: string, teller: Page): Promise<Response> {
@@ -42,7 +42,8 @@ export async function serve(request: Request, page: Page, asker: string, teller:
     case "head": {
       let cause: FallbackCause = "head";
       try {
-        const { head, ticket } = readHead(answer.fields);
+        const read = readHead(answer.fields);
+        const { head, ticket } = read;
         if (needsBrowser(request, content, answer.status, head, navigator.userAgent)) {
           const refused = answer.status === 401;
           page.needsBrowser ||= refused;
@@ -57,19 +58,20 @@ export async function serve(request: Request, page: Page, asker: string, teller:
         }
         const resume = resumable(request, answer.status, head);
         const length = Number(head.get("content-length") ?? Infinity);
-        const response = makeResponse(answer.status, head, answer.content, request.method);
+        const plain = decoded(answer.content, read);
+        const response = makeResponse(answer.status, head, plain, request.method);
         // A small content is here in a moment. Until the app has the head, the host's copy can take the place of all of it.
         const moment = length <= SMALL ? MOMENT : length === Infinity ? BRIEF : 0;
         if (moment) await Promise.race([exchange.ended, pause(moment)]);
         exchange.deliver(
           resume &&
-            ((content) => {
+            (() => {
               teller.tell({ type: "fallback", cause: "resumed", ms: performance.now() - begun });
               // The page keeps us alive while it hears of use.
               const use = setInterval(() => {
                 teller.tell({ type: "relayed", exchanges: 0, sent: 0, received: 0 });
               }, USE_PERIOD);
-              void resume(content).finally(() => {
+              void resume(plain).finally(() => {
                 clearInterval(use);
               });
             }),

@@ -30,6 +30,7 @@ describe("field lines", () => {
       "sec-fetch-site": "same-origin",
       "sec-fetch-mode": "cors",
       "sec-fetch-dest": "empty",
+      "wingman-te": "gzip",
       "wingman-request-id": ID,
     });
   });
