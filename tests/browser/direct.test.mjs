@@ -125,6 +125,22 @@ describe("direct path", () => {
         });
       });
 
+      test("text is compressed on its way, and the app cannot tell", async () => {
+        const read = async () => {
+          const before = __wingman.stats.bytes.direct.received;
+          const response = await fetch("/download?bytes=300000&text=1");
+          const text = await response.text();
+          const fields = ["content-length", "content-encoding", "content-type"].map((name) => response.headers.get(name));
+          return { text, fields, moved: __wingman.stats.bytes.direct.received - before };
+        };
+        const { direct, result } = await moved(read);
+        assert.equal(direct, 1);
+        const original = await (await fetch(`http://127.0.0.1:${app.ready.port}/download?bytes=300000&text=1`)).text();
+        assert.equal(result.text, original);
+        assert.deepEqual(result.fields, ["300000", null, "text/plain"]);
+        assert.ok(result.moved > 50_000 && result.moved < 120_000, `${result.moved} bytes`);
+      });
+
       test("streams arrive as they are made, and stop when nobody wants them", async () => {
         const { result } = await moved(async () => {
           const abort = new AbortController();

@@ -9,6 +9,9 @@ const WARM_UP = 20;
 const PATH = "/status/200";
 /** Requests in one go; then it is the others' turn. */
 const GO = 100;
+/** As large as a script of a dev server. */
+const FILE_BYTES = 500_000;
+const FILES = 10;
 const UP_MS = 30_000;
 /** Each of the requests has a deadline in the browser; all of them together one here. */
 const GO_MS = 120_000;
@@ -73,7 +76,7 @@ export async function measureSmall(stage, figures, { requests, paths }) {
   }
 }
 
-/** Adds to `figures.worker`: what `fetch` of an app gets; uploads are of the size that the worker takes. */
+/** Adds to `figures.worker`: what `fetch` of an app gets; uploads are of the size that the worker takes. Text is compressed on its way. */
 export async function measureWorker(stage, figures, { rounds, seconds, paths }) {
   for (const path of paths) {
     const side = await become(stage, path);
@@ -82,7 +85,11 @@ export async function measureWorker(stage, figures, { rounds, seconds, paths }) 
     for (let round = 0; round < rounds; round++) {
       const down = await within(GO_MS, "download", page.evaluate(downloadFor, seconds * 1_000));
       const up = await within(GO_MS, "uploads", page.evaluate(uploadFor, seconds * 1_000));
-      figures.worker.push({ path, round, down, up });
+      const files = { text: "&text=1", binary: "" };
+      for (const [kind, query] of Object.entries(files)) {
+        files[kind] = await within(GO_MS, kind, page.evaluate(fetchAll, FILES, `/download?bytes=${FILE_BYTES}${query}`));
+      }
+      figures.worker.push({ path, round, down, up, ...files });
     }
     const { fallbacks, bytes } = await page.evaluate(() => __wingman.stats);
     if (bytes.relay.received > 1e6) figures.failures.push(`${path}: ${bytes.relay.received} bytes of the app's downloads went by relay`);

@@ -13,7 +13,7 @@ export function markdown(figures) {
     ...section("Bulk, MB/s", ["path", "condition", "", ...STACKS, "ours / best", ""], bulkCells(figures).map(bulkRow)),
     ...section("CPU of the host, s/GB", ["path", "condition", "", "wingman", "libdatachannel"], cpuRows(figures)),
     ...section("Small requests, one after the other, p50 (p99) ms", ["path", "origin", "relay", "direct", "our frames without the worker", "bare echo"], smallRows(figures)),
-    ...section("Bulk by `fetch`, through the worker, MB/s", ["path", "download", "uploads of 1 MiB, 4 at once"], workerRows(figures)),
+    ...section("Bulk by `fetch`, through the worker, MB/s", ["path", "download", "uploads of 1 MiB, 4 at once", "500 KB of text, ms", "of what does not compress, ms"], workerRows(figures)),
     ...section("Time to direct, ms (least-most)", ["path", "from the page script's start", "from the start of the navigation"], setupRows(figures)),
     "",
   ].join("\n");
@@ -53,8 +53,10 @@ function smallRows(figures) {
 function workerRows(figures) {
   const paths = [...new Set(figures.worker.map(({ path }) => path))];
   return paths.map((path) => {
-    const of = (direction) => number(median(figures.worker.filter((each) => each.path === path).map((each) => rate(each[direction]))));
-    return [path, of("down"), of("up")];
+    const visits = figures.worker.filter((each) => each.path === path);
+    const of = (direction) => number(median(visits.map((each) => rate(each[direction]))));
+    const ms = (kind) => number(median(visits.flatMap((each) => each[kind])));
+    return [path, of("down"), of("up"), ms("text"), ms("binary")];
   });
 }
 

@@ -38,12 +38,15 @@ pub(crate) async fn upload(request: Request<Incoming>) -> Reply {
 
 /// `GET /download?bytes=N`: the first N bytes of a fixed sequence, whole or the one range asked for.
 ///
-/// With `chunked=1` the length is not told in advance and ranges are not offered.
+/// With `chunked=1` the length is not told in advance and ranges are not offered; with `text=1` it is text that compresses
+/// to a quarter, as scripts do.
 pub(crate) fn download(query: &Query, fields: &HeaderMap) -> Reply {
     let total = query.number("bytes", DEFAULT_BYTES, MAX_BYTES);
     let attachment = HeaderValue::from_static("attachment; filename=\"wingman-sample.bin\"");
+    let (media_type, block) =
+        if query.flag("text") { (TEXT_TYPE, text()) } else { (MEDIA_TYPE, block()) };
     if query.flag("chunked") {
-        let reply = reply::streamed(MEDIA_TYPE, sequence(0..total));
+        let reply = reply::streamed(media_type, sequence(block, 0..total));
         return reply::with(reply, CONTENT_DISPOSITION, attachment);
     }
 
@@ -59,7 +62,7 @@ pub(crate) fn download(query: &Query, fields: &HeaderMap) -> Reply {
         }
     };
 
-    let mut reply = reply::streamed(MEDIA_TYPE, sequence(part.clone()));
+    let mut reply = reply::streamed(media_type, sequence(block, part.clone()));
     *reply.status_mut() = status;
     if status == StatusCode::PARTIAL_CONTENT {
         let shown = format!("bytes {}-{}/{total}", part.start, part.end - 1);
@@ -77,7 +80,7 @@ pub(crate) async fn download_hash(query: &Query) -> Reply {
     let mut hash = Sha256::new();
     let mut at = 0;
     while at < bytes {
-        let chunk = chunk(at, bytes);
+        let chunk = chunk(block(), at, bytes);
         hash.update(&chunk);
         at += chunk.len() as u64;
         // Hashing is long work for a thread that others wait for.
@@ -126,11 +129,11 @@ fn parse(range: &str, total: u64) -> Asked {
 }
 
 /// The bytes of `part` in chunks that share one allocation for the life of the program.
-fn sequence(part: Range<u64>) -> impl Stream<Item = Bytes> + Send + 'static {
+fn sequence(block: &'static Bytes, part: Range<u64>) -> impl Stream<Item = Bytes> + Send + 'static {
     let mut at = part.start;
     stream::iter(std::iter::from_fn(move || {
         (at < part.end).then(|| {
-            let chunk = chunk(at, part.end);
+            let chunk = chunk(block, at, part.end);
             at += chunk.len() as u64;
             chunk
         })
@@ -138,8 +141,7 @@ fn sequence(part: Range<u64>) -> impl Stream<Item = Bytes> + Send + 'static {
 }
 
 /// The chunk that begins at `at` and ends before `end`, at most [`CHUNK`] long, never empty.
-fn chunk(at: u64, end: u64) -> Bytes {
-    let block = block();
+fn chunk(block: &Bytes, at: u64, end: u64) -> Bytes {
     let start = (at % PERIOD) as usize;
     let len = (block.len() - start).min(CHUNK).min(usize::try_from(end - at).unwrap_or(CHUNK));
     block.slice(start..start + len)
@@ -162,6 +164,13 @@ fn block() -> &'static Bytes {
     })
 }
 
+/// The same as letters, two bits of each byte.
+fn text() -> &'static Bytes {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    let letter = |byte: &u8| b"acgt"[usize::from(byte & 3)];
+    TEXT.get_or_init(|| block().iter().map(letter).collect())
+}
+
 fn field(reply: Reply, name: hyper::header::HeaderName, value: &str) -> Reply {
     match HeaderValue::from_str(value) {
         Ok(value) => reply::with(reply, name, value),
@@ -170,6 +179,7 @@ fn field(reply: Reply, name: hyper::header::HeaderName, value: &str) -> Reply {
 }
 
 const MEDIA_TYPE: &str = "application/octet-stream";
+const TEXT_TYPE: &str = "text/plain";
 const DEFAULT_BYTES: u64 = 1 << 20;
 const MAX_BYTES: u64 = 1 << 40;
 const MAX_HASHED_BYTES: u64 = 256 << 20;
@@ -185,7 +195,7 @@ mod tests {
     use super::*;
 
     async fn read(part: Range<u64>) -> Vec<u8> {
-        sequence(part).collect::<Vec<_>>().await.concat()
+        sequence(block(), part).collect::<Vec<_>>().await.concat()
     }
 
     #[tokio::test]
