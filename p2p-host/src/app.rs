@@ -19,13 +19,28 @@ use crate::{
     telemetry::Endpoint,
 };
 
+/// Why `wingman` could not go on.
+#[derive(Debug)]
+pub struct Ended {
+    /// To be printed.
+    pub failure: Failure,
+    /// As JSON.
+    pub json: bool,
+}
+
 /// Runs `wingman` until the user ends it or it cannot go on; the caller owns the runtime.
 ///
 /// # Errors
-/// [`Failure`], to be printed.
-pub async fn run(cli: &Cli) -> Result<(), Failure> {
+/// [`Ended`].
+pub async fn run(cli: &Cli) -> Result<(), Ended> {
     let environment = Environment::of_process();
-    let loaded = Config::load(cli, &environment)?;
+    let loaded = Config::load(cli, &environment)
+        .map_err(|failure| Ended { failure: failure.into(), json: cli.json })?;
+    let json = loaded.config.json;
+    run_as(&loaded, &environment).await.map_err(|failure| Ended { failure, json })
+}
+
+async fn run_as(loaded: &Loaded, environment: &Environment) -> Result<(), Failure> {
     let config = &loaded.config;
     let options = status::Options::for_stdout(config.json, config.qr, config.log_query, terminal());
     let reporter = Reporter::start(options).map_err(|error| Failure::Other {
@@ -36,7 +51,7 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
     let queue = NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES);
     let (log, log_flushed) = queue.finish(reporter.log_writer());
     start_log(config, log);
-    let ended = share(&loaded, &environment, &reporter).await;
+    let ended = share(loaded, environment, &reporter).await;
     if ended.is_ok() {
         reporter.report(Event::Closing { reason: "stopped by the user".into() });
     }

@@ -3,7 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use wingman_host::{app, cli::Cli, status::Failure};
+use wingman_host::{
+    app::{self, Ended},
+    cli::Cli,
+    status::Failure,
+};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -21,13 +25,15 @@ fn main() -> ExitCode {
             ended
         }
         Err(error) => {
-            Err(Failure::Other { doing: "Starting the runtime".into(), cause: error.into() })
+            let failure =
+                Failure::Other { doing: "Starting the runtime".into(), cause: error.into() };
+            Err(Ended { failure, json: cli.json })
         }
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            failure.print(cli.json);
+        Err(Ended { failure, json }) => {
+            failure.print(json);
             failure.exit_code().code().into()
         }
     }

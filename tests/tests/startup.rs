@@ -118,6 +118,23 @@ async fn whoever_reads_nothing_does_not_keep_it() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_wants_json_has_failures_as_json_too() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("wingman.toml");
+    std::fs::write(&path, "json = true\n").expect("is writable");
+    let mut program = Program::start("wingman", |command| {
+        command.env("HOME", directory.path());
+        command.args([&free_port().to_string(), "--config", path.to_str().expect("text")]);
+    });
+    assert_eq!(program.ended(Duration::from_secs(10)).await.code(), Some(3));
+    until("a line of JSON", Duration::from_secs(5), async || {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        program.stdout().last().is_some_and(|line| line.starts_with("{\"event\":\"error\""))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_listens_where_the_app_should_be() {
     let edge = Edge::start().await;
     let port = free_port().to_string();
