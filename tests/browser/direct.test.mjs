@@ -100,6 +100,18 @@ describe("direct path", () => {
         assert.equal(await page.evaluate(() => __wingman.stats.exchanges.direct), before);
       });
 
+      test("what comes by relay is counted, and nothing else as such", async () => {
+        const received = () => page.evaluate(() => __wingman.stats.bytes.relay.received);
+        const before = await received();
+        assert.ok(before > 4_000, "the document and its first scripts");
+        await page.evaluate(async () => {
+          await (await fetch("/download?bytes=70000")).arrayBuffer();
+          await (await fetch("/download?bytes=60000", { headers: { accept: "text/event-stream" } })).arrayBuffer();
+        });
+        await until(5_000, "60 kB by relay", async () => (await received()) > before, received);
+        assert.equal((await received()) - before, 60_000);
+      });
+
       test("ranges, redirects, statuses", async () => {
         const { result } = await moved(async () => {
           const range = await fetch("/download?bytes=1000000", { headers: { range: "bytes=5-9" } });

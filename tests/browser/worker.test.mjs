@@ -285,9 +285,12 @@ describe("worker", () => {
       });
 
       test("a path that breaks before the head: once at the origin, answered by relay", async () => {
+        const received = () => page.evaluate(() => window.stats.bytes.relay.received);
+        const before = await received();
         await page.evaluate(() => (window.path.fate = "before-head"));
         assert.equal((await ask("/post", { method: "POST", body: "pay" })).text, "POST 3 pay");
         assert.equal((await ask("/get")).text, "GET 0 ");
+        await until(5_000, "bytes by relay", async () => (await received()) - before === 16, received);
         assert.equal(await page.evaluate(() => Object.assign(new Image(), { src: "/pixel.svg?2" }).decode().then(() => "shown")), "shown");
         assert.deepEqual(executed("/post"), ["direct"]);
         assert.deepEqual(executed("/get"), ["direct"]);

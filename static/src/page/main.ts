@@ -38,6 +38,13 @@ function start(config: Config): void {
   if (!hasBadge && !setExtras) return;
   loadExtras((extras) => {
     setExtras?.(extras);
+    extras.observeTransferred(
+      (bytes) => {
+        page.stats.bytes.relay.received += bytes;
+      },
+      "navigation",
+      "resource",
+    );
     if (hasBadge) extras.showBadge(page);
   });
 }

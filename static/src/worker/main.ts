@@ -4,6 +4,7 @@
  */
 
 import { type PageToController, PORT_VERSION, type WorkerToClient } from "../port.ts";
+import { observeTransferred } from "../transferred.ts";
 import { WORKER_PATH } from "../wire/direct.ts";
 import { isTheirs, mayGoDirectly } from "./guards.ts";
 import { type Page, Pages } from "./pages.ts";
@@ -37,7 +38,7 @@ self.addEventListener("fetch", (event) => {
   const { request, clientId } = event;
   const page = mayGoDirectly(request, self.location.origin) ? pages.choose(clientId, request.url) : undefined;
   if (page) event.respondWith(answer(request, page, clientId));
-  else if (isTheirs(request.url, self.location.origin)) pages.of(clientId)?.relayed();
+  else if (isTheirs(request.url, self.location.origin)) pages.of(clientId)?.relayed({});
 });
 
 async function answer(request: Request, page: Page, clientId: string): Promise<Response> {
@@ -67,6 +68,9 @@ async function tell(wingman: WorkerToClient["wingman"]): Promise<void> {
 }
 
 const isEnd = ({ headers }: Response): boolean => headers.get("wingman-error") === "session-ended";
+
+// Whose it was is not said; one of them counts it.
+observeTransferred((received) => pages.first?.relayed({ exchanges: 0, received }), "resource");
 
 /** Of Chromium's static routing. */
 interface RouterEvent {

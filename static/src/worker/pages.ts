@@ -32,6 +32,11 @@ export class Pages {
     return [this.of(clientId), ...others].find((page) => page?.takes(url));
   }
 
+  /** Any of them. */
+  get first(): Page | undefined {
+    return this.#pages.values().next().value;
+  }
+
   get none(): boolean {
     return !this.#pages.size;
   }
@@ -44,7 +49,8 @@ export class Page {
   /** It let an acknowledgement pass and has said nothing since: its thread is busy. */
   #busy = false;
   #nextId = 0;
-  #relayed = { exchanges: 0, sent: 0, received: 0 };
+  /** What it is not told yet. */
+  #relayed: Relayed | undefined;
   readonly #clientId: string;
   readonly #bind: Bind;
   readonly #port: MessagePort;
@@ -98,17 +104,16 @@ export class Page {
     this.#port.postMessage(message);
   }
 
-  /** Counts an exchange of this page that goes by relay. The page hears of it soon, and of many at once. */
-  relayed(sent = 0, received = 0): void {
-    const relayed = this.#relayed;
-    if (!relayed.exchanges++) {
+  /** Counts an exchange of this page that goes by relay, or content of one. The page hears of it soon, and of many at once. */
+  relayed({ exchanges = 1, sent = 0, received = 0 }: Partial<Relayed>): void {
+    if (!this.#relayed) {
       setTimeout(() => {
-        this.#relayed = { exchanges: 0, sent: 0, received: 0 };
-        this.tell({ type: "relayed", ...relayed });
+        if (this.#relayed) this.tell({ type: "relayed", ...this.#relayed });
+        this.#relayed = undefined;
       }, REPORT_DELAY);
     }
-    relayed.sent += sent;
-    relayed.received += received;
+    const before = this.#relayed ?? { exchanges: 0, sent: 0, received: 0 };
+    this.#relayed = { exchanges: before.exchanges + exchanges, sent: before.sent + sent, received: before.received + received };
   }
 
   /** Its port is of no use any more. `away`: the page said so, and all that it asked for is of no use either. */
@@ -125,6 +130,9 @@ export class Page {
     else this.#exchanges.get(message.id)?.exchange.take(message);
   }
 }
+
+/** Exchanges, and bytes of their content. */
+type Relayed = Omit<Extract<WorkerToPage, { type: "relayed" }>, "type">;
 
 /** Milliseconds between reports of relayed exchanges. */
 const REPORT_DELAY = 200;

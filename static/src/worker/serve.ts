@@ -16,7 +16,7 @@ import { decoded, makeResponse, readHead } from "./response.ts";
 export async function serve(request: Request, page: Page, asker: string, teller: Page): Promise<Response> {
   const content = await smallContent(request);
   if (content === "large") {
-    teller.relayed();
+    teller.relayed({});
     return fetch(request);
   }
   const begun = performance.now();
@@ -24,7 +24,7 @@ export async function serve(request: Request, page: Page, asker: string, teller:
   const exchange = page.ask(request, content, requestId, asker);
   const relay = async (cause: RelayCause, executed: boolean): Promise<Response> => {
     if (cause !== "declined") teller.tell({ type: "fallback", cause, ms: performance.now() - begun });
-    teller.relayed(content?.byteLength);
+    teller.relayed({ sent: content?.byteLength ?? 0 });
     // What was not executed goes as it is: an id would make it a copy, which lacks what only a browser can say
     // (`Sec-CH-UA`, the destination).
     return executed ? repeat(request, content, requestId) : fetch(request);
