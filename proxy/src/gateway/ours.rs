@@ -5,6 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use http::{HeaderValue, Method, header};
 use pingora::{Result, proxy::Session as Downstream};
 use wingman_wire::{
+    SUBPROTOCOL,
     direct::{COOKIES_PATH, ECHO_PATH, EXTRAS_PATH, PAGE_PATH, SIGNAL_PATH, WORKER_PATH},
     head::Scheme,
 };
@@ -93,9 +94,10 @@ impl Gateway {
                 return self.problem(downstream, problem).await;
             }
         };
-        let switching = super::switching(admission.accept, None)?;
+        let subprotocol = admission.has_subprotocol.then_some(SUBPROTOCOL);
+        let switching = super::switching(admission.accept, subprotocol)?;
         let stream = steal::steal(downstream, switching, self.patience()).await?;
-        self.signaling.spawn(stream, seat, mailbox, place);
+        self.signaling.spawn(stream, seat, mailbox, admission.first, place);
         Ok(true)
     }
 

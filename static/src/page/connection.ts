@@ -9,6 +9,7 @@
  * 3. Else it is closed, and a new one is made after a while (`waiting`), or at once when there is a reason for hope.
  */
 
+import type { Reports } from "../extras/report.ts";
 import type { Bytes } from "../wire/buffer.ts";
 import { CONTROL_CHANNEL } from "../wire/direct.ts";
 import { encodeRequest } from "../wire/head.ts";
@@ -19,7 +20,6 @@ import { type Direct, type DirectExchange, ExchangeError, type RequestHead } fro
 import { Exchange } from "./exchange.ts";
 import { Liveness, type Verdict } from "./liveness.ts";
 import { Peer } from "./peer.ts";
-import { type Network, Reports } from "./report.ts";
 import type { Stats } from "./state.ts";
 
 type Timer = ReturnType<typeof setTimeout>;
@@ -47,13 +47,12 @@ export class Connection implements Direct {
   onchange: ((up: boolean) => void) | null = null;
   /** Requests go by relay, and why; at the first try only when it has failed. */
   onrelay: ((why: Reason) => void) | undefined;
-  /** Tells the kind of a path; it comes with the extras. */
-  networkOf: ((connection: RTCPeerConnection) => Promise<Network | undefined>) | undefined;
+  /** What the edge is told; it comes with the extras. */
+  reports: Reports | undefined;
   /** A round trip was measured. */
   onroundtrip: (() => void) | undefined;
   readonly #config: Config;
   readonly #stats: Stats;
-  readonly #reports: Reports;
   readonly #started = performance.now();
   #state: State = { at: "off" };
   /** Ends the state. */
@@ -71,7 +70,6 @@ export class Connection implements Direct {
   constructor(config: Config, stats: Stats) {
     this.#config = config;
     this.#stats = stats;
-    this.#reports = new Reports(stats);
     setInterval(() => {
       if ("peer" in this.#state) this.#report(this.#state.peer);
     }, REPORT_MS);
@@ -220,7 +218,7 @@ export class Connection implements Direct {
     if (at === "up") {
       const now = performance.now();
       this.#stats.fallbacks++;
-      this.#reports.addFallback(reason, now - this.#liveness.heard);
+      this.reports?.addFallback(reason, now - this.#liveness.heard);
       this.#leaveUp();
       // With the channels gone there is nothing to bring back.
       if (reason === "ice" || reason === "silent") {
@@ -319,13 +317,13 @@ export class Connection implements Direct {
     this.#schedule();
   }
 
-  /** What is known of a path that is up. Again once {@link networkOf} is there. */
+  /** What is known of a path that is up. Again once {@link reports} is there. */
   async reportNetwork(): Promise<void> {
     const state = this.#state;
     if (state.at !== "up") return;
     const { peer } = state;
     try {
-      this.#reports.setNetwork(await this.networkOf?.(peer.connection));
+      await this.reports?.lookAt(peer.connection);
     } catch {
       // It was closed meanwhile.
     }
@@ -334,7 +332,7 @@ export class Connection implements Direct {
 
   /** By the peer's signaling socket. With a state it is said in any case. */
   #report(peer: Peer, state?: "disconnected" | "failed", reason?: Reason): void {
-    const report = this.#reports.take();
+    const report = this.reports?.take();
     if (state === undefined && report === undefined) return;
     peer.say({
       type: "connection-state",

@@ -139,9 +139,9 @@ function connect(config: Config, page: PageState): (extras: Extras) => void {
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted) start();
   });
-  return ({ openDirectSocket, networkOf }) => {
+  return ({ openDirectSocket, Reports }) => {
     setOpen(openDirectSocket);
-    connection.networkOf = networkOf;
+    connection.reports = new Reports(stats);
     void connection.reportNetwork();
   };
 }

@@ -1,7 +1,8 @@
 /** What the edge is told of this page: numbers since the last time. */
 
 import type { Reason, Report } from "../wire/signal.ts";
-import type { Stats } from "./state.ts";
+import type { Stats } from "../page/state.ts";
+import { networkOf } from "./network.ts";
 
 /** The kind of path that ICE chose. */
 export type Network = NonNullable<Report["network"]>;
@@ -25,8 +26,9 @@ export class Reports {
     if (this.#fallbacks.length < MAX_FALLBACKS) this.#fallbacks.push({ cause, durationMs });
   }
 
-  setNetwork(network: Network | undefined): void {
-    this.#network = network;
+  /** Looks at the path that `connection` has now. */
+  async lookAt(connection: RTCPeerConnection): Promise<void> {
+    this.#network = await networkOf(connection);
   }
 
   /** Nothing: there is nothing new. */
