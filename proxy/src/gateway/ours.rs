@@ -5,7 +5,6 @@ use std::sync::{Arc, atomic::Ordering};
 use http::{HeaderValue, Method, header};
 use pingora::{Result, proxy::Session as Downstream};
 use wingman_wire::{
-    SUBPROTOCOL,
     direct::{COOKIES_PATH, ECHO_PATH, EXTRAS_PATH, PAGE_PATH, SIGNAL_PATH, WORKER_PATH},
     head::Scheme,
 };
@@ -94,10 +93,9 @@ impl Gateway {
                 return self.problem(downstream, problem).await;
             }
         };
-        let subprotocol = admission.has_subprotocol.then_some(SUBPROTOCOL);
-        let switching = super::switching(admission.accept, subprotocol)?;
+        let switching = super::switching(admission.accept, None)?;
         let stream = steal::steal(downstream, switching, self.patience()).await?;
-        self.signaling.spawn(stream, seat, mailbox, admission.first, place);
+        self.signaling.spawn(stream, seat, mailbox, place);
         Ok(true)
     }
 

@@ -1,13 +1,10 @@
 //! May this request become a signaling socket? Answered before the 101.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, Version, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wingman_wire::{
-    SUBPROTOCOL,
     head::Scheme,
     id::{PeerId, VisitorId},
-    signal::MAX_SIGNAL,
 };
 
 use crate::{
@@ -42,10 +39,6 @@ pub struct Admission {
     pub visitor: VisitorId,
     /// `Sec-WebSocket-Accept` of the 101.
     pub accept: String,
-    /// It asked for ours, so that the 101 has to name it.
-    pub has_subprotocol: bool,
-    /// What it says before the socket is there: a round trip is saved.
-    pub first: Option<String>,
 }
 
 /// Why not.
@@ -54,9 +47,6 @@ pub enum Refusal {
     /// Not a WebSocket handshake (RFC 6455 §4.1), which there is only in HTTP/1.1.
     #[error("not a WebSocket handshake")]
     NotWebSocket,
-    /// What stands beside the subprotocol is no message.
-    #[error("not a message")]
-    First,
     /// Without a peer id.
     #[error("not a peer id")]
     Peer,
@@ -75,7 +65,7 @@ impl Refusal {
     /// What the visitor is told.
     pub const fn problem(self) -> Problem {
         match self {
-            Self::NotWebSocket | Self::First | Self::Peer => Problem::BadRequest,
+            Self::NotWebSocket | Self::Peer => Problem::BadRequest,
             Self::Disabled | Self::Origin | Self::Visitor => Problem::Forbidden,
         }
     }
@@ -83,7 +73,7 @@ impl Refusal {
     /// How it is counted.
     pub const fn label(self) -> SignalingRefusal {
         match self {
-            Self::NotWebSocket | Self::First | Self::Peer => SignalingRefusal::Malformed,
+            Self::NotWebSocket | Self::Peer => SignalingRefusal::Malformed,
             Self::Disabled => SignalingRefusal::Disabled,
             Self::Origin => SignalingRefusal::Origin,
             Self::Visitor => SignalingRefusal::Visitor,
@@ -127,33 +117,7 @@ pub fn admit(
         .find_map(|pair| pair.strip_prefix("peer="))
         .and_then(|peer| peer.parse().ok())
         .ok_or(Refusal::Peer)?;
-    let (has_subprotocol, first) = subprotocols(asked.fields)?;
-    let accept = derive_accept_key(key.as_bytes());
-    Ok(Admission { peer, visitor, accept, has_subprotocol, first })
-}
-
-/// Whether ours is among those that are asked for (RFC 6455 §11.3.4), and the message beside it. It is the one thing that a
-/// page may say in its handshake and that no log keeps.
-fn subprotocols(fields: &HeaderMap) -> Result<(bool, Option<String>), Refusal> {
-    let lines = fields.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
-    let mut asked: Vec<&[u8]> = lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .collect();
-    let before = asked.len();
-    asked.retain(|name| *name != SUBPROTOCOL.as_bytes());
-    if asked.len() == before {
-        return Ok((false, None));
-    }
-    let first = match asked[..] {
-        [] => None,
-        [coded] if coded.len() <= MAX_SIGNAL.div_ceil(3) * 4 => {
-            let json = URL_SAFE_NO_PAD.decode(coded).map_err(|_| Refusal::First)?;
-            Some(String::from_utf8(json).map_err(|_| Refusal::First)?)
-        }
-        _ => return Err(Refusal::First),
-    };
-    Ok((true, first))
+    Ok(Admission { peer, visitor, accept: derive_accept_key(key.as_bytes()) })
 }
 
 #[cfg(test)]
@@ -217,30 +181,6 @@ mod tests {
         assert_eq!(admitted.visitor.to_string(), VISITOR);
         // The example of RFC 6455 §1.3.
         assert_eq!(admitted.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
-        assert_eq!((admitted.has_subprotocol, admitted.first), (false, None));
-    }
-
-    #[test]
-    fn a_page_may_say_something_at_once() {
-        let query = format!("peer={PEER}");
-        let said = |protocols: &str| {
-            let fields = fields(&[("sec-websocket-protocol", protocols)]);
-            judge(asked(&fields, &query)).map(|admitted| (admitted.has_subprotocol, admitted.first))
-        };
-        let longest = |length: usize| format!("wingman.1,{}", "YWFh".repeat(length / 3));
-        assert_eq!(said("chat"), Ok((false, None)), "not ours: the browser is told by the 101");
-        assert_eq!(said("wingman.1"), Ok((true, None)));
-        assert_eq!(said("wingman.1, eyJhIjoiw7wifQ"), Ok((true, Some("{\"a\":\"ü\"}".into()))));
-        assert_eq!(said(&longest(MAX_SIGNAL)), Ok((true, Some("a".repeat(MAX_SIGNAL)))));
-        for bad in [
-            "wingman.1, a,b",
-            "wingman.1, a",
-            "wingman.1, a.b.c",
-            "wingman.1, _w",
-            &longest(MAX_SIGNAL + 3),
-        ] {
-            assert_eq!(said(bad), Err(Refusal::First), "{bad}");
-        }
     }
 
     #[test]

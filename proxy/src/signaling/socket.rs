@@ -62,16 +62,10 @@ impl SignalingServer {
         Self { limits, metrics, tasks: Mutex::default() }
     }
 
-    /// Runs a socket to its end, then gives its seat and place back; `first` came before it. As with links, the caller's
-    /// task is Pingora's.
-    pub fn spawn<S>(
-        self: &Arc<Self>,
-        stream: S,
-        seat: Seat,
-        mailbox: Mailbox,
-        first: Option<String>,
-        place: Option<Place>,
-    ) where
+    /// Runs a socket to its end, then gives its seat and place back. As with links, the caller's task is
+    /// Pingora's.
+    pub fn spawn<S>(self: &Arc<Self>, stream: S, seat: Seat, mailbox: Mailbox, place: Option<Place>)
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let server = self.clone();
@@ -81,7 +75,7 @@ impl SignalingServer {
             let _held = server.metrics.direct.sockets.hold();
             let config = Some(websocket_config());
             let socket = WebSocketStream::from_raw_socket(stream, Role::Server, config).await;
-            let end = server.serve(socket, &seat, mailbox, first).await;
+            let end = server.serve(socket, &seat, mailbox).await;
             server.metrics.direct.sockets_closed.get(end).add(1);
             tracing::debug!(session = %seat.session(), end = end.as_str(), "signaling socket ended");
             seat.leave().await;
@@ -94,7 +88,6 @@ impl SignalingServer {
         socket: WebSocketStream<S>,
         seat: &Seat,
         mailbox: Mailbox,
-        first: Option<String>,
     ) -> SignalingEnd
     where
         S: AsyncRead + AsyncWrite + Unpin,
@@ -112,7 +105,7 @@ impl SignalingServer {
         let why = tokio::select! {
             // An error means that the seat was freed, which only this task does.
             end = end => end.unwrap_or(SignalingEnd::Gone),
-            end = page.read(first, &mut stream, self.limits.heartbeat) => end,
+            end = page.read(&mut stream, self.limits.heartbeat) => end,
             end = write(&mut sink, mail, self.limits.heartbeat) => end,
             () = sleep(self.limits.lifetime) => SignalingEnd::Lifetime,
         };
@@ -144,7 +137,6 @@ struct Page<'a> {
 impl Page<'_> {
     async fn read<S>(
         &mut self,
-        mut first: Option<String>,
         stream: &mut SplitStream<WebSocketStream<S>>,
         heartbeat: Duration,
     ) -> SignalingEnd
@@ -153,11 +145,7 @@ impl Page<'_> {
     {
         self.seat.announce().await;
         loop {
-            let next = match first.take() {
-                Some(json) => Ok(Some(Ok(Message::text(json)))),
-                None => timeout(heartbeat * 5 / 2, stream.next()).await,
-            };
-            let message = match next {
+            let message = match timeout(heartbeat * 5 / 2, stream.next()).await {
                 Err(_) => return SignalingEnd::Silent,
                 Ok(Some(Err(Error::Capacity(_)))) => return SignalingEnd::Oversized,
                 Ok(None | Some(Err(_) | Ok(Message::Close(_)))) => return SignalingEnd::Gone,

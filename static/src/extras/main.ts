@@ -3,8 +3,8 @@
 import { type Extras, HANDOVER } from "../page/extras.ts";
 import { showBadge } from "./badge.ts";
 import { openDirectSocket } from "./direct-socket.ts";
-import { Reports } from "./report.ts";
+import { networkOf } from "./network.ts";
 import { observeTransferred } from "../transferred.ts";
 
-const detail: Extras = { openDirectSocket, showBadge, Reports, observeTransferred };
+const detail: Extras = { openDirectSocket, showBadge, networkOf, observeTransferred };
 document.currentScript?.dispatchEvent(new CustomEvent(HANDOVER, { detail }));

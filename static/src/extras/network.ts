@@ -1,6 +1,6 @@
 /** What the browser tells of the path between page and host. */
 
-import type { Network } from "./report.ts";
+import type { Network } from "../page/report.ts";
 
 /** The kind of path that ICE chose, if the browser says it. */
 export async function networkOf(connection: RTCPeerConnection): Promise<Network | undefined> {

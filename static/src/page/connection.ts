@@ -9,7 +9,6 @@
  * 3. Else it is closed, and a new one is made after a while (`waiting`), or at once when there is a reason for hope.
  */
 
-import type { Reports } from "../extras/report.ts";
 import type { Bytes } from "../wire/buffer.ts";
 import { CONTROL_CHANNEL } from "../wire/direct.ts";
 import { encodeRequest } from "../wire/head.ts";
@@ -20,6 +19,7 @@ import { type Direct, type DirectExchange, ExchangeError, type RequestHead } fro
 import { Exchange } from "./exchange.ts";
 import { Liveness, type Verdict } from "./liveness.ts";
 import { Peer } from "./peer.ts";
+import { type Network, Reports } from "./report.ts";
 import type { Stats } from "./state.ts";
 
 type Timer = ReturnType<typeof setTimeout>;
@@ -47,12 +47,13 @@ export class Connection implements Direct {
   onchange: ((up: boolean) => void) | null = null;
   /** Requests go by relay, and why; at the first try only when it has failed. */
   onrelay: ((why: Reason) => void) | undefined;
-  /** What the edge is told; it comes with the extras. */
-  reports: Reports | undefined;
+  /** Tells the kind of a path; it comes with the extras. */
+  networkOf: ((connection: RTCPeerConnection) => Promise<Network | undefined>) | undefined;
   /** A round trip was measured. */
   onroundtrip: (() => void) | undefined;
   readonly #config: Config;
   readonly #stats: Stats;
+  readonly #reports: Reports;
   readonly #started = performance.now();
   #state: State = { at: "off" };
   /** Ends the state. */
@@ -70,6 +71,7 @@ export class Connection implements Direct {
   constructor(config: Config, stats: Stats) {
     this.#config = config;
     this.#stats = stats;
+    this.#reports = new Reports(stats);
     setInterval(() => {
       if ("peer" in this.#state) this.#report(this.#state.peer);
     }, REPORT_MS);
@@ -218,7 +220,7 @@ export class Connection implements Direct {
     if (at === "up") {
       const now = performance.now();
       this.#stats.fallbacks++;
-      this.reports?.addFallback(reason, now - this.#liveness.heard);
+      this.#reports.addFallback(reason, now - this.#liveness.heard);
       this.#leaveUp();
       // With the channels gone there is nothing to bring back.
       if (reason === "ice" || reason === "silent") {
@@ -317,13 +319,13 @@ export class Connection implements Direct {
     this.#schedule();
   }
 
-  /** What is known of a path that is up. Again once {@link reports} is there. */
+  /** What is known of a path that is up. Again once {@link networkOf} is there. */
   async reportNetwork(): Promise<void> {
     const state = this.#state;
     if (state.at !== "up") return;
     const { peer } = state;
     try {
-      await this.reports?.lookAt(peer.connection);
+      this.#reports.setNetwork(await this.networkOf?.(peer.connection));
     } catch {
       // It was closed meanwhile.
     }
@@ -332,7 +334,7 @@ export class Connection implements Direct {
 
   /** By the peer's signaling socket. With a state it is said in any case. */
   #report(peer: Peer, state?: "disconnected" | "failed", reason?: Reason): void {
-    const report = this.reports?.take();
+    const report = this.#reports.take();
     if (state === undefined && report === undefined) return;
     peer.say({
       type: "connection-state",

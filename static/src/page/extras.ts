@@ -8,14 +8,14 @@
 import { EXTRAS_PATH } from "../wire/direct.ts";
 import type { openDirectSocket } from "../extras/direct-socket.ts";
 import type { showBadge } from "../extras/badge.ts";
-import type { Reports } from "../extras/report.ts";
+import type { networkOf } from "../extras/network.ts";
 import type { observeTransferred } from "../transferred.ts";
 
 /** What is in it. */
 export interface Extras {
   readonly openDirectSocket: typeof openDirectSocket;
   readonly showBadge: typeof showBadge;
-  readonly Reports: typeof Reports;
+  readonly networkOf: typeof networkOf;
   readonly observeTransferred: typeof observeTransferred;
 }
 

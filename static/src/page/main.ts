@@ -139,9 +139,9 @@ function connect(config: Config, page: PageState): (extras: Extras) => void {
   addEventListener("pageshow", ({ persisted }) => {
     if (persisted) start();
   });
-  return ({ openDirectSocket, Reports }) => {
+  return ({ openDirectSocket, networkOf }) => {
     setOpen(openDirectSocket);
-    connection.reports = new Reports(stats);
+    connection.networkOf = networkOf;
     void connection.reportNetwork();
   };
 }

@@ -1,10 +1,8 @@
 /**
- * The signaling socket of one peer: it comes back when it was lost, and what is said in between waits. It is opened when
- * there is something to say, for the first message goes with the handshake, as the name of a subprotocol: that is a round
- * trip less, and no log has it as it would have a URL.
+ * The signaling socket of one peer: it comes back when it was lost, and what is said in between waits.
  */
 
-import { CHANNEL_LABEL, SIGNAL_PATH } from "../wire/direct.ts";
+import { SIGNAL_PATH } from "../wire/direct.ts";
 import { type Id } from "../wire/id.ts";
 import type { Signal } from "../wire/signal.ts";
 import { backoff } from "./backoff.ts";
@@ -18,7 +16,7 @@ const MAX_WAITING = 64;
 const GOOD_MS = 10_000;
 
 export class Signaling {
-  /** What the host (or the edge) says. It is not checked; what throws is ignored. Nothing: it is over. */
+  /** What the host (or the edge) says. It is not checked; what throws is ignored. */
   onmessage: ((message: Signal) => void) | undefined;
   readonly #session: string;
   readonly #url: string;
@@ -30,6 +28,7 @@ export class Signaling {
   constructor(session: string, peer: Id) {
     this.#session = session;
     this.#url = `${location.origin.replace("http", "ws")}${SIGNAL_PATH}?peer=${peer}`;
+    this.#connect();
   }
 
   /** Sent now, or when the socket is there. */
@@ -37,7 +36,6 @@ export class Signaling {
     const text = JSON.stringify({ ...said, sessionId: this.#session, from: "client" });
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(text);
     else if (this.#waiting.push(text) > MAX_WAITING) this.#waiting.shift();
-    if (!this.#socket && this.onmessage) this.#connect();
   }
 
   /** The network is back: do not wait for the next try. */
@@ -58,8 +56,7 @@ export class Signaling {
 
   #connect(): void {
     this.#timer = undefined;
-    const first = this.#waiting.shift();
-    const socket = new WebSocket(this.#url, first ? [CHANNEL_LABEL, base64url(first)] : CHANNEL_LABEL);
+    const socket = new WebSocket(this.#url);
     this.#socket = socket;
     let opened = Infinity;
     socket.onopen = (): void => {
@@ -75,7 +72,6 @@ export class Signaling {
     };
     socket.onclose = (): void => {
       if (this.#socket !== socket) return;
-      if (first && opened === Infinity) this.#waiting.unshift(first);
       if (performance.now() - opened > GOOD_MS) this.#attempt = 0;
       this.#timer = setTimeout(() => {
         this.#connect();
@@ -83,6 +79,3 @@ export class Signaling {
     };
   }
 }
-
-/** Of JSON, whose texts are ASCII here: SDP, candidates and our own. */
-const base64url = (text: string): string => btoa(text).replace(/[+/=]/g, (letter) => ({ "+": "-", "/": "_" })[letter] ?? "");

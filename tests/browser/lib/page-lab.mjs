@@ -119,7 +119,7 @@ class PageLab {
     }
     this.#sockets.handleUpgrade(request, socket, head, (socket) => {
       if (pathname === "/host") this.#onHost(socket);
-      else if (pathname === "/_wingman/signal") this.#onPage(socket, searchParams.get("peer"), request.headers["sec-websocket-protocol"]);
+      else if (pathname === "/_wingman/signal") this.#onPage(socket, searchParams.get("peer"));
       else serveNatively(socket, pathname.slice(pathname.indexOf("/ws/")));
     });
   }
@@ -132,22 +132,19 @@ class PageLab {
     });
   }
 
-  #onPage(socket, peer, protocols) {
+  #onPage(socket, peer) {
     this.#pages.set(peer, socket);
     socket.on("close", () => {
       if (this.#pages.get(peer) === socket) this.#pages.delete(peer);
     });
-    const onMessage = (data) => {
+    socket.on("message", (data) => {
       const message = JSON.parse(data);
       this.heard.push(message);
       if (message.type === "connection-state") return;
       const text = JSON.stringify({ peer, message });
       if (this.#held) this.#held.push(text);
       else this.#host?.send(text);
-    };
-    const [, first] = protocols.split(",");
-    if (first) onMessage(Buffer.from(first, "base64url"));
-    socket.on("message", onMessage);
+    });
   }
 }
 

@@ -133,11 +133,6 @@ pub(crate) fn state(state: State, reason: Option<Reason>, report: Option<Report>
     Body::ConnectionState(ConnectionState { state, reason, report })
 }
 
-/// A message of a page of the session `demo`.
-pub(crate) fn from_page(body: Body) -> Signal {
-    Signal { session_id: "demo".to_owned(), from: From::Client, body }
-}
-
 /// A message of the host of this session.
 pub(crate) fn from_host(session: &str, body: Body) -> Signal {
     Signal { session_id: session.to_owned(), from: From::Host, body }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use tokio_tungstenite::tungstenite::handshake::client::Request;
 use wingman_tests::{
     Edge,
     fake_host::{FakeHost, connect, handshake, open_with_pages},
@@ -14,7 +12,7 @@ use wingman_wire::{
     signal::{Reason, Report, State},
 };
 
-use super::page::{Visit, answer, candidate, from_host, from_page, offer, peer, state, visitor};
+use super::page::{Visit, answer, candidate, from_host, offer, peer, state, visitor};
 
 const SESSION: &str = "demo";
 
@@ -54,41 +52,6 @@ async fn both_sides_trickle() {
             && metrics.get("signaling_sockets_closed_total{reason=\"gone\"}") == 1.0
     })
     .await;
-}
-
-/// The handshake of a page that says `first` with it.
-fn handshake_with(visit: &Visit<'_>, first: &str) -> Request {
-    let mut request = visit.handshake();
-    let protocols = format!("wingman.1, {}", URL_SAFE_NO_PAD.encode(first));
-    request.headers_mut().insert("sec-websocket-protocol", protocols.parse().expect("a value"));
-    request
-}
-
-#[tokio::test]
-async fn the_first_message_comes_with_the_handshake() {
-    let edge = Edge::start().await;
-    let mut host = FakeHost::start_with_pages(edge.port(), SESSION).await;
-    let visit = visit(&edge);
-    let said = from_page(offer("v=0\r\nünï"));
-    let first = serde_json::to_string(&said).expect("is JSON");
-    // A client of tungstenite takes no other subprotocol in the answer than it asked for, and wants one.
-    let mut page = visit.try_open(handshake_with(&visit, &first)).await.expect("a socket");
-    opened(&mut host, &visit).await;
-    let told = EdgeToHost::Signaling { peer: visit.peer, message: said };
-    assert_eq!(host.told().await, told);
-    let message = page.say(candidate(1)).await;
-    assert_eq!(host.told().await, EdgeToHost::Signaling { peer: visit.peer, message });
-
-    let other = Visit { peer: peer(2), ..visit };
-    for (first, code) in [("{}", 4002), ("\u{1F600}", 4002)] {
-        let page = other.try_open(handshake_with(&other, first)).await;
-        assert_eq!(page.expect("a socket").closed().await, code, "{first}");
-    }
-    let mut request = other.handshake();
-    let protocols = "wingman.1, not.base64".parse().expect("a value");
-    request.headers_mut().insert("sec-websocket-protocol", protocols);
-    let refused = other.try_open(request).await.err();
-    assert_eq!(refused, Some((400, "bad-request".to_owned())));
 }
 
 #[tokio::test]

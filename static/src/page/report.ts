@@ -1,8 +1,7 @@
 /** What the edge is told of this page: numbers since the last time. */
 
 import type { Reason, Report } from "../wire/signal.ts";
-import type { Stats } from "../page/state.ts";
-import { networkOf } from "./network.ts";
+import type { Stats } from "./state.ts";
 
 /** The kind of path that ICE chose. */
 export type Network = NonNullable<Report["network"]>;
@@ -26,9 +25,8 @@ export class Reports {
     if (this.#fallbacks.length < MAX_FALLBACKS) this.#fallbacks.push({ cause, durationMs });
   }
 
-  /** Looks at the path that `connection` has now. */
-  async lookAt(connection: RTCPeerConnection): Promise<void> {
-    this.#network = await networkOf(connection);
+  setNetwork(network: Network | undefined): void {
+    this.#network = network;
   }
 
   /** Nothing: there is nothing new. */
