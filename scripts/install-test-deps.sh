@@ -9,6 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 PACKAGES=(
   build-essential cmake pkg-config # C parts of the crates (zlib-ng, ring, jemalloc)
   git ca-certificates
+  patch diffutils                  # vendor.mjs makes vendor/ again and compares
   curl jq openssl                  # tests from outside, and looking by hand
   chromium firefox-esr             # browser tests
   webkit2gtk-driver xvfb dbus      # and a browser without data channels, which wants a screen
