@@ -16,6 +16,7 @@ mod certificate;
 mod checks;
 mod connection;
 mod endpoint;
+mod gathering;
 mod outbox;
 mod pacer;
 mod path;

@@ -1,10 +1,14 @@
 //! At which addresses pages may reach this machine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+};
 
 use rtc::shared::ifaces::ifaces;
 
-/// This machine's addresses that are worth offering, with port 0; as of now, for networks come and go.
+/// This machine's addresses that are worth offering, with port 0, the best one first; as of now, for networks come and
+/// go.
 ///
 /// Loopback is offered to pages of an edge on this machine, and where there is nothing else: to a page elsewhere
 /// it would only be an address of its own.
@@ -13,7 +17,22 @@ pub(super) fn local(with_loopback: bool) -> Vec<SocketAddr> {
         tracing::warn!(%error, "cannot list the network's interfaces");
         Vec::new()
     });
-    select(interfaces.into_iter().filter_map(|interface| interface.addr), with_loopback)
+    let found = interfaces.into_iter().filter_map(|interface| interface.addr);
+    // Pages elsewhere are behind the default route. IPv6 has no translation on its way (RFC 8421 §4 prefers it as well).
+    let routes = [OUTSIDE_V6, OUTSIDE_V4].into_iter().filter_map(|outside| towards(outside).ok());
+    select(routes.chain(found), with_loopback)
+}
+
+/// From which address this machine would reach `outside`; nothing is sent.
+fn towards(outside: (IpAddr, u16)) -> io::Result<SocketAddr> {
+    let any = if outside.0.is_ipv4() {
+        Ipv4Addr::UNSPECIFIED.into()
+    } else {
+        IpAddr::from(Ipv6Addr::UNSPECIFIED)
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(outside)?;
+    socket.local_addr()
 }
 
 fn select(found: impl IntoIterator<Item = SocketAddr>, with_loopback: bool) -> Vec<SocketAddr> {
@@ -40,6 +59,9 @@ fn is_reachable(ip: IpAddr) -> bool {
     }
 }
 
+/// Somewhere in the internet: addresses of documentation (RFC 5737, RFC 3849).
+const OUTSIDE_V4: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
+const OUTSIDE_V6: (IpAddr, u16) = (IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)), 9);
 /// Each is one more for every candidate of the page to be checked with.
 const MAX_ADDRESSES: usize = 8;
 

@@ -36,6 +36,7 @@ use super::{
     candidates::{self, Candidates},
     certificate::Certificate,
     endpoint::Endpoint,
+    gathering::Gathering,
     runtime::PeerRuntime,
 };
 
@@ -47,6 +48,7 @@ pub(super) struct Connection {
     endpoint: Arc<Endpoint>,
     /// Of the page.
     candidates: Mutex<Candidates>,
+    gathering: Arc<Gathering>,
 }
 
 /// What a connection tells by itself.
@@ -85,11 +87,12 @@ impl Connection {
             .with_ice_timeouts(Some(DISCONNECTED), Some(FAILED), Some(KEEP_ALIVE))
             .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(max_message))
             .build();
+        let gathering = Arc::new(Gathering::new(endpoint.clone(), &addresses));
         let inner = PeerConnectionBuilder::new()
             .with_configuration(configuration)
             .with_setting_engine(settings)
             .with_runtime(Arc::new(PeerRuntime::new(endpoint.clone())))
-            .with_handler(Arc::new(Handler { news, endpoint: endpoint.clone() }))
+            .with_handler(Arc::new(Handler { news, gathering: gathering.clone() }))
             .with_udp_addrs(addresses)
             .build()
             .await?;
@@ -100,6 +103,7 @@ impl Connection {
             channels: Vec::new(),
             endpoint,
             candidates: Mutex::default(),
+            gathering,
         };
         for id in 0..CHANNELS {
             let options = RTCDataChannelInit {
@@ -126,12 +130,13 @@ impl Connection {
             self.candidates.lock().generation(ufrag.trim());
         }
         let sdp = answer.sdp.clone();
+        self.gathering.begin();
         self.inner.set_local_description(answer).await?;
         for candidate in candidates {
             let (sdp_mid, sdp_m_line_index) = (None, Some(0));
             self.add_candidate(Candidate { candidate, sdp_mid, sdp_m_line_index }).await?;
         }
-        Ok(sdp)
+        Ok(self.gathering.complete(sdp).await)
     }
 
     /// One more candidate of the page, if it is to be used.
@@ -145,7 +150,9 @@ impl Connection {
             sdp_mline_index: candidate.sdp_m_line_index,
             ..RTCIceCandidateInit::default()
         };
-        self.inner.add_ice_candidate(init).await
+        self.inner.add_ice_candidate(init).await?;
+        self.endpoint.hurry();
+        Ok(())
     }
 
     /// Sends a message on a channel. What it may be is the caller's budget.
@@ -193,21 +200,16 @@ async fn close(connection: &dyn PeerConnection) {
 /// Its methods run on the connection's own task, so they only pass on what they hear.
 struct Handler {
     news: mpsc::Sender<News>,
-    endpoint: Arc<Endpoint>,
+    gathering: Arc<Gathering>,
 }
 
 #[async_trait]
 impl PeerConnectionEventHandler for Handler {
     async fn on_ice_candidate(&self, event: RTCPeerConnectionIceEvent) {
         let Ok(init) = event.candidate.to_json() else { return };
-        let candidate = true_port(&init.candidate, |address| self.endpoint.true_port(address));
-        let candidate = Candidate {
-            candidate,
-            // One media section; an empty mid names none.
-            sdp_mid: init.sdp_mid.filter(|mid| !mid.is_empty()),
-            sdp_m_line_index: init.sdp_mline_index,
-        };
-        let _ = self.news.try_send(News::Candidate(candidate));
+        if let Some(candidate) = self.gathering.found(init) {
+            let _ = self.news.try_send(News::Candidate(candidate));
+        }
     }
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
@@ -217,26 +219,6 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_data_channel(&self, _: Arc<dyn DataChannel>) {
         let _ = self.news.try_send(News::Channel);
     }
-}
-
-/// Puts the shared port into a candidate (RFC 8839 §5.1) in place of the one that the connection bound.
-fn true_port(candidate: &str, port: impl Fn(SocketAddr) -> Option<u16>) -> String {
-    let mut words: Vec<String> = candidate.split(' ').map(str::to_owned).collect();
-    let mut replace = |ip: usize, number: usize| {
-        let (Some(address), Some(old)) = (words.get(ip), words.get(number)) else { return };
-        let (Ok(address), Ok(old)) = (address.parse(), old.parse()) else { return };
-        if let Some(new) = port(SocketAddr::new(address, old))
-            && let Some(word) = words.get_mut(number)
-        {
-            *word = new.to_string();
-        }
-    };
-    replace(4, 5);
-    let related = candidate.split(' ').position(|word| word == "raddr");
-    if let Some(related) = related {
-        replace(related + 1, related + 3);
-    }
-    words.join(" ")
 }
 
 /// For a connection to close. Its tasks and its sockets go with it.
@@ -272,31 +254,5 @@ mod tests {
             }
         };
         timeout(2 * CLOSE_DEADLINE, gone).await.expect("the driver has ended");
-    }
-
-    #[test]
-    fn candidates_tell_the_shared_port() {
-        let port = |address: SocketAddr| {
-            let ours = ["192.0.2.1:5000", "[2001:db8::1]:5001"];
-            ours.contains(&address.to_string().as_str()).then_some(443)
-        };
-        for (candidate, expected) in [
-            (
-                "candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host",
-                "candidate:1 1 udp 2130706431 192.0.2.1 443 typ host",
-            ),
-            (
-                "candidate:1 1 udp 2130706431 2001:db8::1 5001 typ host",
-                "candidate:1 1 udp 2130706431 2001:db8::1 443 typ host",
-            ),
-            (
-                "candidate:1 1 udp 1694498815 198.51.100.7 5000 typ srflx raddr 192.0.2.1 rport 5000",
-                "candidate:1 1 udp 1694498815 198.51.100.7 5000 typ srflx raddr 192.0.2.1 rport 443",
-            ),
-            ("candidate:1 1 udp", "candidate:1 1 udp"),
-            ("", ""),
-        ] {
-            assert_eq!(true_port(candidate, port), expected);
-        }
     }
 }

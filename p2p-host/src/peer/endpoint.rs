@@ -30,6 +30,7 @@ pub(super) struct Endpoint {
     receiver: Mutex<Option<Waker>>,
     /// Datagrams have been handled: acknowledgements may have been among them.
     pub(super) progress: Notify,
+    hurry: Notify,
 }
 
 #[derive(Debug)]
@@ -67,6 +68,7 @@ impl Endpoint {
             checks: Mutex::new(Checks::new(Instant::now())),
             receiver: Mutex::default(),
             progress: Notify::new(),
+            hurry: Notify::new(),
         })
     }
 
@@ -115,6 +117,25 @@ impl Endpoint {
             flow.path.on_round_trip(now, round_trip);
             let pace = flow.path.pace();
             flow.pacer.set_rate(now, pace);
+        }
+    }
+
+    /// The connection may have something to do: a candidate to check, a handshake to begin. It looks when its timer
+    /// expires, which is every 20 ms while it is set up.
+    pub(super) fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// When its timer is to expire early.
+    pub(super) async fn hurried(&self) {
+        self.hurry.notified().await;
+    }
+
+    /// A datagram was read, and is handled by the next time that the connection looks at its timer.
+    pub(super) fn on_read(&self) {
+        // Once data flows, its timers are those of SCTP.
+        if self.flow.lock().selected.is_none() {
+            self.hurry();
         }
     }
 

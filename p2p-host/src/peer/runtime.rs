@@ -66,7 +66,13 @@ impl Runtime for PeerRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        TokioRuntime.sleep(duration)
+        let (timer, endpoint) = (TokioRuntime.sleep(duration), self.endpoint.clone());
+        Box::pin(async move {
+            tokio::select! {
+                () = timer => {}
+                () = endpoint.hurried() => {}
+            }
+        })
     }
 
     fn interval(&self, period: Duration) -> Box<dyn AsyncInterval> {
@@ -83,5 +89,47 @@ impl Runtime for PeerRuntime {
 
     fn name(&self) -> &'static str {
         "wingman"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Poll};
+
+    use webrtc::runtime::Transmit;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    /// How long the connection's timer of an hour takes.
+    async fn timer(runtime: &PeerRuntime) -> Duration {
+        let begun = tokio::time::Instant::now();
+        runtime.sleep(HOUR).await;
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_timer_expires_early_while_there_may_be_something_to_begin() {
+        let runtime = PeerRuntime::new(Endpoint::for_tests());
+        assert_eq!(timer(&runtime).await, HOUR);
+        runtime.endpoint.on_read();
+        assert_eq!(timer(&runtime).await, Duration::ZERO, "a check was answered");
+        let (took, ()) = tokio::join!(timer(&runtime), async { runtime.endpoint.hurry() });
+        assert_eq!(took, Duration::ZERO, "a candidate came");
+        let data = Transmit {
+            destination: SocketAddr::from(([192, 0, 2, 1], 9)),
+            ecn: None,
+            contents: &[22, 254, 253],
+            segment_size: None,
+            src_ip: None,
+        };
+        poll_fn(|context| {
+            let _ = runtime.endpoint.poll_send(context, &data);
+            Poll::Ready(())
+        })
+        .await;
+        runtime.endpoint.on_read();
+        assert_eq!(timer(&runtime).await, HOUR, "data flows");
     }
 }

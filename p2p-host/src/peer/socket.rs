@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     task::{Context, Poll},
 };
@@ -18,9 +18,7 @@ use super::endpoint::{Endpoint, Inbox};
 ///
 /// The connection's driver reads up to 64 datagrams before it sends anything. One acknowledgement for 64 datagrams
 /// lets a browser send only four more, so an upload would have four packets per round trip. This socket runs dry
-/// after two: then acknowledgements leave as promptly as SCTP wants them to (RFC 9260 §6.2). While a connection is set
-/// up it runs dry after each one: the page's first SCTP packet comes right behind the end of its DTLS handshake, and the
-/// driver must be done with that, else the packet finds no association, is dropped, and costs a round trip.
+/// after two: then acknowledgements leave as promptly as SCTP wants them to (RFC 9260 §6.2).
 #[derive(Debug)]
 pub(super) struct PeerSocket {
     endpoint: Arc<Endpoint>,
@@ -28,8 +26,6 @@ pub(super) struct PeerSocket {
     address: SocketAddr,
     /// Datagrams read since it last ran dry.
     burst: AtomicU8,
-    /// Datagrams until the set-up is over for sure.
-    early: AtomicU16,
     /// Datagrams were read that the driver is done with when it comes back.
     handled: AtomicBool,
 }
@@ -43,7 +39,6 @@ impl PeerSocket {
             inbox,
             address,
             burst: AtomicU8::new(0),
-            early: AtomicU16::new(EARLY),
             handled: AtomicBool::new(false),
         })
     }
@@ -79,9 +74,7 @@ impl AsyncUdpSocket for PeerSocket {
         let (Some(buffer), Some(meta)) = (buffers.first_mut(), meta.first_mut()) else {
             return Poll::Ready(Ok(0));
         };
-        let early = self.early.load(Ordering::Relaxed);
-        let most = if early > 0 { 1 } else { BURST };
-        if self.burst.load(Ordering::Relaxed) >= most {
+        if self.burst.load(Ordering::Relaxed) >= BURST {
             self.burst.store(0, Ordering::Relaxed);
             context.waker().wake_by_ref();
             return Poll::Pending;
@@ -93,8 +86,8 @@ impl AsyncUdpSocket for PeerSocket {
         match self.inbox.poll_next(context, buffer) {
             Poll::Ready((from, length)) => {
                 self.burst.fetch_add(1, Ordering::Relaxed);
-                self.early.store(early.saturating_sub(1), Ordering::Relaxed);
                 self.handled.store(true, Ordering::Relaxed);
+                self.endpoint.on_read();
                 *meta = RecvMeta::default();
                 meta.addr = from;
                 meta.len = length;
@@ -120,8 +113,6 @@ impl AsyncUdpSocket for PeerSocket {
 
 /// Datagrams before acknowledgements are to leave.
 const BURST: u8 = 2;
-/// A set-up has some dozens, checks of ICE among them.
-const EARLY: u16 = 128;
 
 #[cfg(test)]
 mod tests {
@@ -135,7 +126,6 @@ mod tests {
             inbox: Arc::default(),
             address: "192.0.2.2:2000".parse().unwrap(),
             burst: AtomicU8::new(0),
-            early: AtomicU16::new(EARLY),
             handled: AtomicBool::new(false),
         }
     }
@@ -150,13 +140,10 @@ mod tests {
     }
 
     #[test]
-    fn the_driver_gets_a_turn_after_each_datagram_of_the_set_up_and_after_two_later() {
+    fn the_driver_gets_a_turn_after_two_datagrams() {
         let socket = socket();
-        for _ in 0..EARLY + 4 {
+        for _ in 0..5 {
             socket.inbox.put(PAGE.parse().unwrap(), b"x");
-        }
-        for _ in 1..EARLY {
-            assert_eq!(burst(&socket), 1);
         }
         assert_eq!([(); 4].map(|()| burst(&socket)), [2, 2, 1, 0]);
     }

@@ -303,6 +303,8 @@ async fn listen(
     while let Some(body) = inbox.recv().await {
         match body {
             Body::Answer(Description { sdp }) => {
+                let told = sdp.lines().filter_map(|line| line.strip_prefix("a=candidate:"));
+                candidates.lock().extend(told.map(str::to_owned));
                 let _ = tell_answer.try_send(sdp.clone());
                 let answer = RTCSessionDescription::answer(sdp).expect("an answer");
                 connection.set_remote_description(answer).await.expect("set");

@@ -1,98 +1,26 @@
 //! A transfer between two associations over a link that loses packets, in virtual time: what is lost must be recovered by
 //! what the receiver reports, not by timers.
 
+mod end;
+
 use std::{
     collections::{HashMap, VecDeque},
-    net::SocketAddr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use rtc_sctp::{
-    Association, AssociationHandle, ClientConfig, DatagramEvent, Endpoint, EndpointConfig, Event,
-    Payload, PayloadProtocolIdentifier, ServerConfig, StreamEvent, TransportConfig,
-};
-use shared::TransportProtocol;
+use end::{End, MESSAGE};
+use rtc_sctp::PayloadProtocolIdentifier;
 
 /// One way.
 const DELAY: Duration = Duration::from_millis(5);
-const MESSAGE: usize = 64 * 1024;
 /// Of a chunk that fills a datagram.
 const PAYLOAD: usize = 1_160;
 /// What may wait inside the sender.
 const AHEAD: usize = 1024 * 1024;
 
-struct End {
-    endpoint: Endpoint,
-    peer: SocketAddr,
-    association: Option<(AssociationHandle, Association)>,
-    connected: bool,
-    received: usize,
-    released: usize,
-}
-
-impl End {
-    fn new(name: &str, server: bool) -> Self {
-        let server = server.then(|| Arc::new(ServerConfig::new(TransportConfig::default())));
-        let address: SocketAddr = name.parse().unwrap();
-        let config = Arc::new(EndpointConfig::default());
-        Self {
-            endpoint: Endpoint::new(address, TransportProtocol::UDP, config, server),
-            peer: "192.0.2.9:9".parse().unwrap(),
-            association: None,
-            connected: false,
-            received: 0,
-            released: 0,
-        }
-    }
-
-    fn handle(&mut self, now: Instant, datagram: Bytes) {
-        match self.endpoint.handle(now, self.peer, None, datagram) {
-            Some((handle, DatagramEvent::NewAssociation(association))) => {
-                self.association = Some((handle, association));
-            }
-            Some((_, DatagramEvent::AssociationEvent(event))) => {
-                self.association.as_mut().unwrap().1.handle_event(event);
-            }
-            _ => {}
-        }
-        self.poll();
-    }
-
-    fn poll(&mut self) {
-        let Some((_, association)) = &mut self.association else { return };
-        while let Some(event) = association.poll() {
-            match event {
-                Event::Connected => self.connected = true,
-                Event::Stream(StreamEvent::Readable { id }) => {
-                    let mut stream = association.stream(id).unwrap();
-                    while let Some(chunks) = stream.read().unwrap() {
-                        self.received += chunks.to_payload(MESSAGE).unwrap().len();
-                    }
-                }
-                Event::Stream(StreamEvent::BufferedAmountReleased { n_bytes, .. }) => {
-                    self.released += n_bytes;
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn transmit(&mut self, now: Instant) -> Vec<Bytes> {
-        let mut sent = Vec::new();
-        let Some((_, association)) = &mut self.association else { return sent };
-        while let Some(transmit) = association.poll_transmit(now) {
-            if let Payload::RawEncode(datagrams) = transmit.message {
-                sent.extend(datagrams);
-            }
-        }
-        sent
-    }
-
-    fn timeout(&self) -> Option<Instant> {
-        self.association.as_ref()?.1.poll_timeout()
-    }
+fn timeout(end: &End) -> Option<Instant> {
+    end.association.as_ref()?.1.poll_timeout()
 }
 
 type Wires = [VecDeque<(Instant, Bytes)>; 2];
@@ -129,9 +57,7 @@ fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
     let start = Instant::now();
     let mut now = start;
     let mut ends = [End::new("192.0.2.1:1", false), End::new("192.0.2.2:2", true)];
-    let config = ClientConfig::new(TransportConfig::default());
-    let peer = ends[0].peer;
-    ends[0].association = Some(ends[0].endpoint.connect(now, config, peer).unwrap());
+    ends[0].connect(now);
     let mut wires = Wires::default();
     let (mut written, mut large, mut lost) = (0, 0, 0);
     let (mut first_tsn, mut times) = (None, HashMap::new());
@@ -168,7 +94,7 @@ fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
             send(&mut ends, &mut wires, index, now, &mut is_arriving);
         }
         let arrivals = wires.iter().filter_map(|wire| wire.front().map(|(at, _)| *at));
-        let next = arrivals.chain(ends.iter().filter_map(End::timeout)).min();
+        let next = arrivals.chain(ends.iter().filter_map(timeout)).min();
         now = next.expect("something is to happen").max(now);
         assert!(now - start < Duration::from_secs(600), "{} of {bytes} bytes", ends[1].received);
         for index in 0..2 {
@@ -180,7 +106,7 @@ fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
             }
         }
         for end in &mut ends {
-            if end.timeout().is_some_and(|at| at <= now) {
+            if timeout(end).is_some_and(|at| at <= now) {
                 end.association.as_mut().unwrap().1.handle_timeout(now);
                 end.poll();
             }

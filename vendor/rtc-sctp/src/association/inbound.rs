@@ -50,6 +50,14 @@ impl Association {
         let packets = if let Some(c) = chunk_any.downcast_ref::<ChunkInit>() {
             if c.is_ack {
                 self.handle_init_ack(p, c, now)?
+            } else if self.side.is_client()
+                && !matches!(
+                    self.state(),
+                    AssociationState::CookieWait | AssociationState::CookieEchoed
+                )
+            {
+                // Both sides connected, and it came late or again.
+                vec![]
             } else {
                 self.handle_init(p, c)?
             }

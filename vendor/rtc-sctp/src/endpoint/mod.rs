@@ -54,6 +54,8 @@ pub struct Endpoint {
     ///
     /// Equivalent to a `ServerConfig.accept_buffer` of `0`, but can be changed after the endpoint is constructed.
     reject_new_associations: bool,
+    /// The INIT of a peer that was faster than `connect`, where both sides connect
+    early_init: Option<TransportMessage<Payload>>,
 }
 
 impl fmt::Debug for Endpoint {
@@ -87,6 +89,7 @@ impl Endpoint {
             associations: Slab::new(),
             local_cid_generator: (endpoint_config.aid_generator_factory.as_ref())(),
             reject_new_associations: false,
+            early_init: None,
             endpoint_config,
             server_config,
         }
@@ -164,6 +167,36 @@ impl Endpoint {
         }
 
         //
+        // Both sides connect (RFC 9260 section 5.2.1): the INIT belongs to the association of the same addresses
+        //
+        if self.server_config.is_none()
+            && dst_cid == 0
+            && partial_decode.first_chunk_type == CT_INIT
+        {
+            let message = TransportMessage {
+                now,
+                transport: TransportContext {
+                    local_addr: self.local_addr,
+                    peer_addr: remote,
+                    ecn,
+                    transport_protocol: self.transport_protocol,
+                },
+                message: Payload::PartialDecode(partial_decode),
+            };
+            let mut associations = self.associations.iter();
+            let Some((id, _)) = associations.find(|(_, meta)| meta.initial_remote == remote) else {
+                self.early_init = Some(message);
+                return None;
+            };
+            return Some((
+                AssociationHandle(id),
+                DatagramEvent::AssociationEvent(AssociationEvent(AssociationEventInner::Datagram(
+                    message,
+                ))),
+            ));
+        }
+
+        //
         // Potentially create a new association
         //
         self.handle_first_packet(now, remote, ecn, partial_decode)
@@ -187,8 +220,12 @@ impl Endpoint {
         let remote_aid = RandomAssociationIdGenerator::new().generate_aid();
         let local_aid = self.new_aid();
 
-        let (ch, conn) =
+        let (ch, mut conn) =
             self.add_association(remote_aid, local_aid, remote, now, None, config.transport);
+        let early = self.early_init.take();
+        if let Some(message) = early.filter(|init| init.transport.peer_addr == remote) {
+            conn.handle_event(AssociationEvent(AssociationEventInner::Datagram(message)));
+        }
         Ok((ch, conn))
     }
 
