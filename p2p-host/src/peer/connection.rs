@@ -122,6 +122,7 @@ impl Connection {
     /// Answers an offer, the first one or one that restarts ICE.
     pub(super) async fn answer(&self, offer: String) -> Result<String, RtcError> {
         let (offer, candidates) = candidates::take_out(&offer);
+        self.gathering.begin();
         self.inner.set_remote_description(RTCSessionDescription::offer(offer)?).await?;
         let answer = self.inner.create_answer(None).await?;
         let ufrags = answer.sdp.lines().filter_map(|line| line.strip_prefix("a=ice-ufrag:"));
@@ -129,8 +130,8 @@ impl Connection {
             self.endpoint.answer_to(ufrag.trim());
             self.candidates.lock().generation(ufrag.trim());
         }
-        let sdp = answer.sdp.clone();
-        self.gathering.begin();
+        // Where ICE begins anew the crate puts candidates in, with the ports that it believes in.
+        let (sdp, _) = candidates::take_out(&answer.sdp);
         self.inner.set_local_description(answer).await?;
         for candidate in candidates {
             let (sdp_mid, sdp_m_line_index) = (None, Some(0));
