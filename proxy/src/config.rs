@@ -152,7 +152,7 @@ pub struct Limits {
     pub head_bytes: ByteSize,
     /// Field lines of a head.
     pub fields: usize,
-    /// Exchanges under way at once in one session.
+    /// Exchanges under way at once in one session, of which one address has seven eighths at most.
     pub exchanges_per_session: u32,
     /// Connections from one address, whatever becomes of them; trusted proxies are not counted.
     pub visitor_connections_per_address: Switch<u32>,

@@ -175,8 +175,10 @@ impl LinkServer {
             .transpose()
             .map_err(|_| RefusedReason::BadRequest)?
             .map(Arc::new);
-        link.set_max_exchanges(offered.min(self.limits.max_exchanges));
-        let claimed = self.registry.claim(&Claim { name, proof, grant, pages }, link)?;
+        let exchanges = offered.min(self.limits.max_exchanges);
+        link.set_max_exchanges(exchanges);
+        let claim = Claim { name, proof, grant, pages, exchanges };
+        let claimed = self.registry.claim(&claim, link)?;
         self.metrics.links_opened.get(claimed.start).add(1);
         tracing::info!(
             session = %claimed.session.name(),

@@ -8,6 +8,7 @@ mod ended;
 mod pages;
 mod queue;
 mod registry;
+mod shares;
 
 pub(crate) use pages::is_stun_url;
 pub use pages::{BadPages, DirectPath, PageConfig};
@@ -15,7 +16,11 @@ pub use queue::Opened;
 pub use registry::{Claim, Claimed, Found, Registry, RegistryLimits};
 
 use std::{
-    sync::Arc,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -28,7 +33,7 @@ use wingman_link::{Exchange, Link, LinkOpenError};
 use wingman_mux::OpenError;
 use wingman_wire::code::CloseCode;
 
-use self::queue::Queue;
+use self::{queue::Queue, shares::Shares};
 use crate::{names::SessionName, signaling::Peers, telemetry::Held};
 
 /// The hash of a resume key: what the edge keeps of it.
@@ -87,6 +92,9 @@ pub struct Session {
     /// As its newest link wished.
     pages: ArcSwapOption<PageConfig>,
     peers: Arc<Peers>,
+    /// Exchanges that its newest link takes at once.
+    exchanges: AtomicUsize,
+    shares: Shares,
     /// Requests that wait for it.
     queue: Queue,
     /// Counts it while it exists.
@@ -139,8 +147,8 @@ impl Session {
         }
     }
 
-    /// Opens an exchange; when the host is away (or full) it waits up to `patience` for it, behind those that
-    /// have waited longer.
+    /// Opens an exchange for a visitor at `address`; when the host is away (or full, or the visitor has its share) it
+    /// waits up to `patience` for it, behind those that have waited longer.
     ///
     /// Nothing was sent when this fails, and a request is sent on one link only.
     ///
@@ -150,25 +158,34 @@ impl Session {
         &self,
         head: Bytes,
         end: bool,
+        address: IpAddr,
         patience: Duration,
     ) -> Result<Opened, Unavailable> {
-        let opened = |exchange| self.queue.opened(exchange);
+        let deadline = tokio::time::Instant::now() + patience;
+        let share = self.shares.of(address, self.exchanges.load(Relaxed), self.queue.max());
+        let share = match share.try_run() {
+            Ok(running) => running,
+            Err(share) => {
+                let _places = share.wait().zip(self.queue.join()).ok_or(Unavailable::Busy)?;
+                let running = timeout_at(deadline, share.run()).await;
+                running.ok().flatten().ok_or_else(|| self.unavailable())?
+            }
+        };
         if self.queue.is_empty() {
             match self.try_open(&head, end) {
-                Ok(exchange) => return Ok(opened(exchange)),
+                Ok(exchange) => return Ok(self.queue.opened(exchange, share)),
                 Err(Wait::Never(why)) => return Err(why),
                 Err(Wait::ForLink | Wait::ForRoom) => {}
             }
         }
-        let deadline = tokio::time::Instant::now() + patience;
-        let _place = self.queue.join().ok_or(Unavailable::Busy)?;
+        let _places = share.wait().zip(self.queue.join()).ok_or(Unavailable::Busy)?;
         let Ok(_turn) = timeout_at(deadline, self.queue.turn()).await else {
             return Err(self.unavailable());
         };
         let mut changes = self.host.subscribe();
         loop {
             let wait = match self.try_open(&head, end) {
-                Ok(exchange) => return Ok(opened(exchange)),
+                Ok(exchange) => return Ok(self.queue.opened(exchange, share)),
                 Err(Wait::Never(why)) => return Err(why),
                 Err(wait) => wait,
             };

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::{
     metrics::Metrics,
@@ -120,6 +120,14 @@ impl Edge {
     /// A new visitor's connection, plain HTTP/1.1.
     pub async fn visit(&self) -> Wire<TcpStream> {
         let stream = soon(TcpStream::connect(("127.0.0.1", self.ports.http))).await;
+        Wire::new(stream.expect("the edge listens"))
+    }
+
+    /// A visitor at another address of this machine: 127.0.0.`last`.
+    pub async fn visit_from(&self, last: u8) -> Wire<TcpStream> {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, last], 0).into()).expect("is this machine's");
+        let stream = soon(socket.connect(([127, 0, 0, 1], self.ports.http).into())).await;
         Wire::new(stream.expect("the edge listens"))
     }
 

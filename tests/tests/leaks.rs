@@ -9,7 +9,10 @@ use wingman_tests::{
     until, ws,
 };
 
+/// What a session runs at once.
 const MANY: usize = 256;
+/// And of that for one address.
+const SHARE: usize = 224;
 
 /// By when everything of a visitor that has gone is gone. The host keeps idle connections to the origin
 /// for 4 s.
@@ -139,8 +142,8 @@ async fn after_256_downloads_that_were_aborted() {
     let before = Holdings::of(&share).await;
     for round in 0..2 {
         let mut visitors = JoinSet::new();
-        for _ in 0..MANY {
-            let mut visitor = share.visit().await;
+        for number in 0..MANY {
+            let mut visitor = share.edge.visit_from(1 + (number % 2) as u8).await;
             visitor.send(share.request("GET /endless", "")).await;
             visitors.spawn(async move {
                 soon(visitor.read_exact(50_000)).await.expect("flows");
@@ -189,8 +192,8 @@ async fn after_wrk_was_killed() {
     }
 }
 
-/// More requests than a session may run at once: some wait, are refused clearly, and the session works
-/// when the others have gone.
+/// More requests than one address may have of a session: some wait, are refused clearly, and the session works for
+/// others all the while, and for the same one when some have gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_300_requests_that_hang() {
     const HANGING: usize = 300;
@@ -223,14 +226,17 @@ async fn after_300_requests_that_hang() {
             }
         }
     }
-    assert_eq!((hanging.len(), refused), (MANY, HANGING - MANY));
-    assert_eq!(share.origin.open(), MANY, "the origin has what the session may run, and no more");
+    assert_eq!((hanging.len(), refused), (SHARE, HANGING - SHARE));
+    assert_eq!(share.origin.open(), SHARE, "the origin has what the address may run, and no more");
+    let mut other = share.edge.visit_from(2).await;
+    other.send(share.request("GET /", "")).await;
+    assert_eq!(other.response(false).await.expect("whole").text(), "ok");
     // One more waits for room, and gets it as soon as one goes.
     let mut next = share.visit().await;
     next.send(share.request("GET /", "")).await;
     drop(hanging.pop());
     assert_eq!(next.response(false).await.expect("whole").text(), "ok");
-    drop((hanging, next));
+    drop((hanging, next, other));
     still_works(&share).await;
     before.are_back(&share).await;
 }

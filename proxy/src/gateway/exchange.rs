@@ -151,8 +151,10 @@ impl Gateway {
         let mut said_continue = !waits || no_content;
         loop {
             let patience = deadline.saturating_duration_since(Instant::now());
-            let exchange =
-                session.open(encoded.clone(), end, patience).await.map_err(unavailable)?;
+            let exchange = session
+                .open(encoded.clone(), end, visitor.address, patience)
+                .await
+                .map_err(unavailable)?;
             if !std::mem::replace(&mut said_continue, true) {
                 // RFC 9110 §10.1.1 lets an intermediary say it for the origin, whose host is there.
                 let say = downstream.as_downstream_mut().write_continue_response();

@@ -8,6 +8,8 @@ use tokio::{
 };
 use wingman_link::Exchange;
 
+use super::shares::Running;
+
 /// The queue of one session. Only the first of it tries to open its exchange, so a host that comes back or
 /// has room again wakes one task, whoever else waits.
 #[derive(Debug)]
@@ -23,6 +25,11 @@ impl Queue {
         let max = max.min(Semaphore::MAX_PERMITS);
         let (places, turn) = (Semaphore::new(max), Semaphore::new(1));
         Self { max, places, turn, room: Arc::default() }
+    }
+
+    /// How many may wait.
+    pub(super) fn max(&self) -> usize {
+        self.max
     }
 
     /// Whether nobody waits, who would be overtaken.
@@ -47,8 +54,8 @@ impl Queue {
     }
 
     /// An exchange that tells of the room it leaves.
-    pub(super) fn opened(&self, exchange: Exchange) -> Opened {
-        Opened { exchange, _room: Room(self.room.clone()) }
+    pub(super) fn opened(&self, exchange: Exchange, share: Running) -> Opened {
+        Opened { exchange, _room: Room(self.room.clone()), _share: share }
     }
 }
 
@@ -58,6 +65,7 @@ pub struct Opened {
     // Dropped in this order.
     exchange: Exchange,
     _room: Room,
+    _share: Running,
 }
 
 impl Deref for Opened {

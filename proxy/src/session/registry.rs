@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,7 +17,7 @@ use tokio::{
 use wingman_link::Link;
 use wingman_wire::control::RefusedReason;
 
-use super::{Host, PageConfig, Queue, ResumeProof, Session, ended::Ended};
+use super::{Host, PageConfig, Queue, ResumeProof, Session, Shares, ended::Ended};
 use crate::{
     names::SessionName,
     signaling::Peers,
@@ -45,6 +48,8 @@ pub struct Claim<'a> {
     pub grant: &'a Grant,
     /// What its pages may do.
     pub pages: Option<Arc<PageConfig>>,
+    /// How many exchanges its link takes at once.
+    pub exchanges: usize,
 }
 
 /// A session that a host got.
@@ -136,6 +141,7 @@ impl Registry {
                 return Err(RefusedReason::NameTaken);
             }
             session.pages.store(claim.pages.clone());
+            session.exchanges.store(claim.exchanges, Relaxed);
             let replaced = session.attach(link.clone());
             let start = if replaced { LinkStart::Replaced } else { LinkStart::Resumed };
             return Ok(Claimed { session: session.clone(), start });
@@ -151,6 +157,8 @@ impl Registry {
             host: watch::Sender::new(Host::Linked(link.clone())),
             pages: claim.pages.clone().into(),
             peers: Arc::new(Peers::new(name, self.metrics.clone())),
+            exchanges: AtomicUsize::new(claim.exchanges),
+            shares: Shares::default(),
             queue: Queue::new(self.limits.waiting),
             _held: self.metrics.sessions.hold(),
         });

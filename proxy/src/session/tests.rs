@@ -7,20 +7,30 @@ use crate::{telemetry::Metrics, tokens::Grant};
 
 /// A session whose host takes one exchange at a time, and for which two requests may wait.
 fn session() -> (Arc<Session>, Link) {
+    session_of(1, 256)
+}
+
+/// One whose host takes `streams` exchanges at a time, of `exchanges` that it said it would.
+fn session_of(streams: usize, exchanges: usize) -> (Arc<Session>, Link) {
     let limits = RegistryLimits { retention: Duration::from_secs(600), waiting: 2 };
     let registry = Registry::new(limits, Arc::new(Metrics::new()));
     let mut config = Config::new(Role::Opener);
-    config.max_streams = 1;
+    config.max_streams = streams;
     let link = Link::new(config);
     let grant = Grant { id: "ci".into(), names: [].into(), max_sessions: 1 };
     let proof = ResumeProof::of("a-resume-key-of-some-length").expect("is long enough");
-    let claim = Claim { name: None, proof, grant: &grant, pages: None };
+    let claim = Claim { name: None, proof, grant: &grant, pages: None, exchanges };
     let session = registry.claim(&claim, &link).expect("is free").session;
     (session, link)
 }
 
 async fn open(session: &Session, patience: u64) -> Result<Opened, Unavailable> {
-    session.open(Bytes::from_static(b"head"), true, Duration::from_secs(patience)).await
+    open_from(session, 1, patience).await
+}
+
+async fn open_from(session: &Session, source: u8, patience: u64) -> Result<Opened, Unavailable> {
+    let head = Bytes::from_static(b"head");
+    session.open(head, true, [192, 0, 2, source].into(), Duration::from_secs(patience)).await
 }
 
 /// Lets everything that can go on do so.
@@ -59,6 +69,29 @@ async fn requests_have_their_turns_in_order() {
     }
     assert_eq!(before.elapsed(), Duration::ZERO, "nobody polled");
     open(&session, 0).await.expect("nobody waits any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_cannot_have_all_of_a_session() {
+    let (session, _link) = session_of(8, 8);
+    let mut held = Vec::new();
+    for _ in 0..7 {
+        held.push(open(&session, 0).await.expect("is its share"));
+    }
+    assert_eq!(open(&session, 1).await.err(), Some(Unavailable::Busy));
+    let waiting = tokio::spawn({
+        let session = session.clone();
+        async move { open(&session, 5).await.expect("has a turn") }
+    });
+    settle().await;
+    let before = tokio::time::Instant::now();
+    let other = open_from(&session, 2, 5).await.expect("there is room for others");
+    assert!(!waiting.is_finished());
+    held.pop();
+    held.push(waiting.await.expect("no panic"));
+    drop((held, other));
+    assert_eq!(before.elapsed(), Duration::ZERO, "nobody polled");
+    open(&session, 0).await.expect("nobody holds anything any more");
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ fn name() -> SessionName {
 fn open(registry: &Registry) {
     let grant = Grant { id: "ci".into(), names: [].into(), max_sessions: 1 };
     let proof = ResumeProof::of(KEY).expect("is long enough");
-    let claim = Claim { name: None, proof, grant: &grant, pages: None };
+    let claim = Claim { name: None, proof, grant: &grant, pages: None, exchanges: 256 };
     registry.claim(&claim, &link()).expect("is free");
 }
 
