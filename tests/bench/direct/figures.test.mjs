@@ -69,7 +69,7 @@ test("the report has a row for each cell, and says what went wrong", () => {
   figures.failures.push("round 1: too slow");
   figures.setup.push({ path: "50 ms", timeToDirectMs: 350, sinceNavigationMs: 470 });
   figures.memory = { idle: 8, onePeer: 15.5, end: 30 };
-  figures.small.push({ path: "loopback", times: { direct: [3], frames: [2], relay: [4], origin: [1], echo: [0.5] } });
+  figures.small.push({ path: "loopback", times: { direct: [3], frames: [2], relay: [4], origin: [1], echo: [0.5], worker: [2] } });
   const text = markdown(figures);
   for (const row of [
     "| loopback | unpaced | down | 5.00 | 10.00 | 5.00 | 0.50 | **missed** |",

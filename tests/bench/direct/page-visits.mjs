@@ -55,8 +55,13 @@ export async function measureSmall(stage, figures, { requests, paths }) {
       frames: (count) => frames.evaluate((count, path) => bench.small(count, path), count, PATH),
       echo: (count) => libdatachannel.call("echo", count),
     };
-    // The origin listens on loopback only, as origins do.
-    if (side === "host") ways.origin = byFetch(await visitor.open(`${stage.originUrl}/second`));
+    // These listen on loopback only, as origins do.
+    if (side === "host") {
+      ways.origin = byFetch(await visitor.open(`${stage.originUrl}/second`));
+      const worker = await visitor.open(stage.bareWorkerUrl);
+      await until(UP_MS, "worker", () => worker.evaluate(() => window.isReady === true));
+      ways.worker = byFetch(worker);
+    }
 
     const times = Object.fromEntries(Object.keys(ways).map((way) => [way, []]));
     const before = await direct.evaluate(() => __wingman.stats.exchanges.direct);

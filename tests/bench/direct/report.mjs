@@ -12,7 +12,7 @@ export function markdown(figures) {
     ...section("Targets", ["target", "bound", "measured", "", ""], targets(figures).map(targetRow)),
     ...section("Bulk, MB/s", ["path", "condition", "", ...STACKS, "ours / best", ""], bulkCells(figures).map(bulkRow)),
     ...section("CPU of the host, s/GB", ["path", "condition", "", "wingman", "libdatachannel"], cpuRows(figures)),
-    ...section("Small requests, one after the other, p50 (p99) ms", ["path", "origin", "relay", "direct", "our frames without the worker", "bare echo"], smallRows(figures)),
+    ...section("Small requests, one after the other, p50 (p99) ms", ["path", "origin", "relay", "direct", "our frames without the worker", "bare echo", "a worker that answers by itself"], smallRows(figures)),
     ...section("Bulk by `fetch`, through the worker, MB/s", ["path", "download", "uploads of 1 MiB, 4 at once", "500 KB of text, ms", "of what does not compress, ms"], workerRows(figures)),
     ...section("Time to direct, ms (least-most)", ["path", "from the page script's start", "from the start of the navigation"], setupRows(figures)),
     "",
@@ -46,7 +46,7 @@ function cpuRows(figures) {
 function smallRows(figures) {
   return figures.small.map(({ path, times }) => {
     const cell = (all) => (all ? `${number(median(all))} (${number(percentile(all, 0.99))})` : "-");
-    return [path, ...["origin", "relay", "direct", "frames", "echo"].map((way) => cell(times[way]))];
+    return [path, ...["origin", "relay", "direct", "frames", "echo", "worker"].map((way) => cell(times[way]))];
   });
 }
 

@@ -22,6 +22,8 @@ export class Stage {
   programs = {};
   /** The origin, for those on the host's side. */
   originUrl;
+  /** The origin of bare-worker.mjs, for the same. */
+  bareWorkerUrl;
   #browsers = new Map();
   #home;
   #frames;
@@ -108,6 +110,10 @@ export class Stage {
     this.programs.origin = await this.#run("sample-app", [], JSON.parse);
     const { port } = this.programs.origin.ready;
     this.originUrl = `http://127.0.0.1:${port}`;
+
+    const [command, args] = this.lab.at("host", process.execPath, join(import.meta.dirname, "bare-worker.mjs"));
+    this.programs.bareWorker = await Program.start(command, args, { stdio: ["pipe", "pipe", "pipe"], ready: JSON.parse });
+    this.bareWorkerUrl = `http://127.0.0.1:${this.programs.bareWorker.ready.port}/`;
 
     const token = await this.#newToken();
     const config = join(this.#home, "edge.toml");
