@@ -14,6 +14,9 @@ impl Association {
 
         let mut has_sack = false;
         for c in &p.chunks {
+            if let Some(data) = c.as_any().downcast_ref::<ChunkPayloadData>() {
+                self.receive_window.on_arrived(now, data.user_data.len());
+            }
             // Nobody bundles several; each costs a walk over all that is in flight.
             if c.as_any().is::<ChunkSelectiveAck>() && std::mem::replace(&mut has_sack, true) {
                 continue;
@@ -286,7 +289,9 @@ impl Association {
     pub(super) fn create_selective_ack_chunk(&mut self) -> ChunkSelectiveAck {
         ChunkSelectiveAck {
             cumulative_tsn_ack: self.peer_last_tsn,
-            advertised_receiver_window_credit: self.get_my_receiver_window_credit(),
+            advertised_receiver_window_credit: self
+                .receive_window
+                .advertise(self.get_my_receiver_window_credit()),
             gap_ack_blocks: self.payload_queue.get_gap_ack_blocks(self.peer_last_tsn),
             duplicate_tsn: self.payload_queue.pop_duplicates(),
         }

@@ -24,6 +24,7 @@ use crate::chunk::{
     chunk_shutdown_complete::ChunkShutdownComplete,
     chunk_type::CT_FORWARD_TSN,
 };
+use crate::association::receive_window::ReceiveWindow;
 use crate::config::{COMMON_HEADER_SIZE, DATA_CHUNK_HEADER_SIZE, ServerConfig, TransportConfig};
 use crate::packet::{CommonHeader, Packet};
 use crate::param::{
@@ -58,6 +59,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
+mod receive_window;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod stream;
@@ -242,6 +244,7 @@ pub struct Association {
 
     // Congestion control parameters
     max_receive_buffer_size: u32,
+    receive_window: ReceiveWindow,
     // my congestion window size
     pub(crate) cwnd: u32,
     // calculated peer's receiver windows size
@@ -338,6 +341,7 @@ impl Default for Association {
 
             // Congestion control parameters
             max_receive_buffer_size: 0,
+            receive_window: ReceiveWindow::new(0),
             // my congestion window size
             cwnd: 0,
             // calculated peer's receiver windows size
@@ -413,6 +417,7 @@ impl Association {
             side,
             handshake_completed: false,
             max_receive_buffer_size: config.max_receive_buffer_size(),
+            receive_window: ReceiveWindow::new(config.max_receive_buffer_size()),
             max_message_size: config.max_message_size(),
             my_max_num_outbound_streams: config.max_num_outbound_streams(),
             my_max_num_inbound_streams: config.max_num_inbound_streams(),
