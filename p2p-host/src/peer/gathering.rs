@@ -17,7 +17,7 @@ use super::endpoint::Endpoint;
 ///
 /// A browser checks the pairs that it knows in the order of their priorities, one in 48 ms, and begins as soon as it
 /// knows one. So this machine's own addresses go in the answer, the best one first; those that a STUN server tells of
-/// come later.
+/// come later. The crate finds each once, so answers that begin ICE anew have all that are known.
 #[derive(Debug)]
 pub(super) struct Gathering {
     endpoint: Arc<Endpoint>,
@@ -27,12 +27,11 @@ pub(super) struct Gathering {
     found: Notify,
 }
 
-#[derive(Debug)]
-enum State {
-    /// An answer waits for the candidates of this machine's own addresses; these are there.
-    Answering(Vec<String>),
-    /// All go by themselves.
-    Trickling,
+#[derive(Debug, Default)]
+struct State {
+    /// An answer waits for the candidates of this machine's own addresses.
+    answering: bool,
+    known: Vec<String>,
 }
 
 impl Gathering {
@@ -40,7 +39,7 @@ impl Gathering {
         Self {
             endpoint,
             addresses: addresses.iter().map(SocketAddr::ip).collect(),
-            state: Mutex::new(State::Trickling),
+            state: Mutex::default(),
             found: Notify::new(),
         }
     }
@@ -49,10 +48,11 @@ impl Gathering {
     pub(super) fn found(&self, init: RTCIceCandidateInit) -> Option<Candidate> {
         let true_port = |address| self.endpoint.true_port(address);
         let candidate = prepare(&init.candidate, &self.addresses, true_port)?;
-        if let State::Answering(own) = &mut *self.state.lock()
-            && is_own(&candidate)
-        {
-            own.push(candidate);
+        let mut state = self.state.lock();
+        if !candidate.is_empty() && !state.known.contains(&candidate) {
+            state.known.push(candidate.clone());
+        }
+        if state.answering && is_own(&candidate) {
             self.found.notify_one();
             return None;
         }
@@ -66,28 +66,30 @@ impl Gathering {
 
     /// From now on this machine's own addresses are kept for [`complete`](Self::complete).
     pub(super) fn begin(&self) {
-        *self.state.lock() = State::Answering(Vec::new());
+        self.state.lock().answering = true;
     }
 
-    /// Puts this machine's own addresses into an answer whose local description is set.
+    /// Puts all that is known into an answer whose local description is set, this machine's own addresses at least.
     pub(super) async fn complete(&self, mut answer: String) -> String {
+        let own = || self.state.lock().known.iter().filter(|known| is_own(known)).count();
         let all = async {
-            while matches!(&*self.state.lock(), State::Answering(own) if own.len() < self.addresses.len())
-            {
+            while own() < self.addresses.len() {
                 self.found.notified().await;
             }
         };
         // An address that went away has none.
         let _ = timeout(PATIENCE, all).await;
-        let state = std::mem::replace(&mut *self.state.lock(), State::Trickling);
-        if let State::Answering(mut own) = state {
-            own.sort_by_key(|candidate| std::cmp::Reverse(priority(candidate)));
-            // The only media section is the last one.
-            for candidate in own {
-                answer.push_str("a=");
-                answer.push_str(&candidate);
-                answer.push_str("\r\n");
-            }
+        let mut known = {
+            let mut state = self.state.lock();
+            state.answering = false;
+            state.known.clone()
+        };
+        known.sort_by_key(|candidate| std::cmp::Reverse(priority(candidate)));
+        // The only media section is the last one.
+        for candidate in known {
+            answer.push_str("a=");
+            answer.push_str(&candidate);
+            answer.push_str("\r\n");
         }
         answer
     }
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn own_addresses_go_in_the_answer_and_others_by_themselves() {
+    async fn own_addresses_go_in_the_answer_at_once_and_all_in_the_next_one() {
         let addresses = ["192.0.2.1:0", "127.0.0.1:0"].map(|address| address.parse().unwrap());
         let gathering = Gathering::new(Endpoint::for_tests(), &addresses);
         gathering.begin();
@@ -215,11 +217,13 @@ mod tests {
             answer,
             "m=application\r\n\
              a=candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host\r\n\
-             a=candidate:1 1 udp 2130706175 127.0.0.1 5000 typ host\r\n"
+             a=candidate:1 1 udp 2130706175 127.0.0.1 5000 typ host\r\n\
+             a=candidate:1 1 udp 1 198.51.100.7 7 typ srflx raddr 192.0.2.1 rport 5000\r\n"
         );
         assert!(begun.elapsed() < PATIENCE, "nothing was waited for");
-        let [late, _] = own;
-        assert!(gathering.found(late).is_some(), "after the answer");
+        gathering.begin();
+        let again = gathering.complete("m=application\r\n".to_owned()).await;
+        assert_eq!(again, answer, "ICE begins anew");
     }
 
     #[tokio::test(start_paused = true)]
