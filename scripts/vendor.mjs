@@ -1,8 +1,8 @@
-// Makes vendor/rtc-sctp/src: the published crate, repaired by repairs.patch, its long files in parts (split.json).
+// Makes vendor/rtc-sctp/src: the published crate, repaired by repairs/, its long files in parts (split.json).
 // With --check it writes nothing and fails where what is there differs.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { splitFile } from "./vendor/split.mjs";
@@ -46,23 +46,23 @@ function published(work) {
   return dirname(packages.find((each) => each.name === name && each.version === version).manifest_path);
 }
 
-/** Applies repairs.patch, all of it: `patch` takes what follows a hunk that is too short for a comment. */
-function repair(work) {
+/** Applies one of repairs/, all of it: `patch` takes what follows a hunk that is too short for a comment. */
+function repair(work, file) {
   const flags = ["-p1", "--verbose", "--fuzz=0", "--no-backup-if-mismatch", "-d", work];
-  const said = run("patch", [...flags, "-i", join(FOLDER, "repairs.patch")], {
+  const said = run("patch", [...flags, "-i", join(FOLDER, file)], {
     telling: /^patching file|FAILED at|\*{4}/,
     env: { ...process.env, LC_ALL: "C" },
   });
   const applied = said.match(/^Hunk #\d+ succeeded/gm)?.length ?? 0;
-  const hunks = read("repairs.patch").match(/^@@ /gm)?.length ?? 0;
-  if (applied !== hunks) throw new Error(`repairs.patch: of ${hunks} hunks ${applied} are whole and were applied`);
+  const hunks = read(file).match(/^@@ /gm)?.length ?? 0;
+  if (applied !== hunks) throw new Error(`${file}: of ${hunks} hunks ${applied} are whole and were applied`);
 }
 
 /** Makes `src` in `work`. */
 function make(work) {
   const src = join(work, "src");
   cpSync(join(published(work), "src"), src, { recursive: true });
-  repair(work);
+  for (const file of readdirSync(join(FOLDER, "repairs")).sort()) repair(work, join("repairs", file));
   for (const [path, plan] of Object.entries(JSON.parse(read("split.json")))) {
     for (const [made, text] of splitFile(path, readFileSync(join(src, path), "utf8"), plan)) {
       mkdirSync(dirname(join(src, made)), { recursive: true });
@@ -82,8 +82,8 @@ function isSame(made) {
   console.error(lines.slice(0, MOST_LINES_OF_DIFF).join("\n"));
   if (lines.length > MOST_LINES_OF_DIFF) console.error(`… and ${lines.length - MOST_LINES_OF_DIFF} lines more`);
   console.error(
-    "vendor/rtc-sctp/src is not what the published crate, repairs.patch and split.json make. " +
-      "Put what shall differ into repairs.patch, then run `make vendor`.",
+    "vendor/rtc-sctp/src is not what the published crate, repairs/ and split.json make. " +
+      "Put what shall differ into repairs/, then run `make vendor`.",
   );
   return false;
 }
