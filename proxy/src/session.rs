@@ -163,7 +163,7 @@ impl Session {
     ) -> Result<Opened, Unavailable> {
         let deadline = tokio::time::Instant::now() + patience;
         let share = self.shares.of(address, self.exchanges.load(Relaxed), self.queue.max());
-        let share = match share.try_run() {
+        let running = match share.try_run() {
             Ok(running) => running,
             Err(share) => {
                 let _places = share.wait().zip(self.queue.join()).ok_or(Unavailable::Busy)?;
@@ -173,19 +173,19 @@ impl Session {
         };
         if self.queue.is_empty() {
             match self.try_open(&head, end) {
-                Ok(exchange) => return Ok(self.queue.opened(exchange, share)),
+                Ok(exchange) => return Ok(self.queue.opened(exchange, running)),
                 Err(Wait::Never(why)) => return Err(why),
                 Err(Wait::ForLink | Wait::ForRoom) => {}
             }
         }
-        let _places = share.wait().zip(self.queue.join()).ok_or(Unavailable::Busy)?;
+        let _places = running.share.wait().zip(self.queue.join()).ok_or(Unavailable::Busy)?;
         let Ok(_turn) = timeout_at(deadline, self.queue.turn()).await else {
             return Err(self.unavailable());
         };
         let mut changes = self.host.subscribe();
         loop {
             let wait = match self.try_open(&head, end) {
-                Ok(exchange) => return Ok(self.queue.opened(exchange, share)),
+                Ok(exchange) => return Ok(self.queue.opened(exchange, running)),
                 Err(Wait::Never(why)) => return Err(why),
                 Err(wait) => wait,
             };

@@ -54,8 +54,8 @@ impl Queue {
     }
 
     /// An exchange that tells of the room it leaves.
-    pub(super) fn opened(&self, exchange: Exchange, share: Running) -> Opened {
-        Opened { exchange, _room: Room(self.room.clone()), _share: share }
+    pub(super) fn opened(&self, exchange: Exchange, running: Running) -> Opened {
+        Opened { exchange, _room: Room(self.room.clone()), _running: running }
     }
 }
 
@@ -65,7 +65,7 @@ pub struct Opened {
     // Dropped in this order.
     exchange: Exchange,
     _room: Room,
-    _share: Running,
+    _running: Running,
 }
 
 impl Deref for Opened {

@@ -32,7 +32,7 @@ pub(super) struct Share {
 pub(super) struct Running {
     // Dropped in this order.
     _permit: OwnedSemaphorePermit,
-    _share: Share,
+    pub(super) share: Share,
 }
 
 impl Shares {
@@ -52,7 +52,7 @@ impl Share {
     /// Room for one more exchange; gives the share back when there is none now.
     pub(super) fn try_run(self) -> Result<Running, Self> {
         match self.limits.running.clone().try_acquire_owned() {
-            Ok(permit) => Ok(Running { _permit: permit, _share: self }),
+            Ok(permit) => Ok(Running { _permit: permit, share: self }),
             Err(_) => Err(self),
         }
     }
@@ -60,19 +60,12 @@ impl Share {
     /// Waits for room, in order.
     pub(super) async fn run(self) -> Option<Running> {
         let permit = self.limits.running.clone().acquire_owned().await.ok()?;
-        Some(Running { _permit: permit, _share: self })
+        Some(Running { _permit: permit, share: self })
     }
 
     /// A place to wait in; `None` when the source has all that it may have.
     pub(super) fn wait(&self) -> Option<OwnedSemaphorePermit> {
         self.limits.waiting.clone().try_acquire_owned().ok()
-    }
-}
-
-impl Running {
-    /// See [`Share::wait`].
-    pub(super) fn wait(&self) -> Option<OwnedSemaphorePermit> {
-        self._share.wait()
     }
 }
 
