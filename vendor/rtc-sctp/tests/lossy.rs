@@ -30,17 +30,26 @@ fn send(
     wires: &mut Wires,
     index: usize,
     now: Instant,
-    is_arriving: &mut impl FnMut(usize, &Bytes) -> bool,
+    leaves: &mut impl FnMut(usize, Instant, &Bytes) -> Option<Instant>,
 ) {
+    let datagrams = ends[index].transmit(now).into_iter();
     let arriving =
-        ends[index].transmit(now).into_iter().filter(|datagram| is_arriving(index, datagram));
-    wires[index].extend(arriving.map(|datagram| (now + DELAY, datagram)));
+        datagrams.filter_map(|datagram| Some((leaves(index, now, &datagram)? + DELAY, datagram)));
+    wires[index].extend(arriving);
 }
 
-/// How long it takes, and how many of the sender's large datagrams were sent though they had arrived or were under way.
+/// What is between the sender and the other end: so fast, with room for so much that waits.
+struct Line {
+    bytes_per_milli: usize,
+    queue: usize,
+}
+
 struct Transfer {
     took: Duration,
+    /// Large datagrams of the sender that were sent though they had arrived or were under way.
     needless: usize,
+    /// Those that did not arrive.
+    lost: usize,
 }
 
 /// A large datagram of the sender.
@@ -53,7 +62,11 @@ struct Sent {
 }
 
 /// Moves `bytes` where `is_lost` says what does not arrive.
-fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
+fn transfer(bytes: usize, is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
+    transfer_through(&Line { bytes_per_milli: usize::MAX, queue: usize::MAX }, bytes, is_lost)
+}
+
+fn transfer_through(line: &Line, bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
     let start = Instant::now();
     let mut now = start;
     let mut ends = [End::new("192.0.2.1:1", false), End::new("192.0.2.2:2", true)];
@@ -61,19 +74,29 @@ fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
     let mut wires = Wires::default();
     let (mut written, mut large, mut lost) = (0, 0, 0);
     let (mut first_tsn, mut times) = (None, HashMap::new());
-    let mut is_arriving = |index: usize, datagram: &Bytes| {
+    let mut line_is_free = start;
+    // When a datagram leaves the line, if it does.
+    let mut leaves = |index: usize, now: Instant, datagram: &Bytes| {
         if index == 1 || datagram.len() <= 1_000 {
-            return true;
+            return Some(now);
         }
         // Behind the common header, and the type, flags and length of the first chunk (RFC 9260 §3).
         let tsn = u32::from_be_bytes(datagram[16..20].try_into().unwrap());
         let chunk = tsn.wrapping_sub(*first_tsn.get_or_insert(tsn)) as usize;
         let before = times.entry(chunk).or_insert(0);
-        let is_lost = is_lost(&Sent { index: large, chunk, before: *before });
+        let waiting = line_is_free.saturating_duration_since(now);
+        let queued = (waiting.as_millis() as usize).saturating_mul(line.bytes_per_milli);
+        let is_full = queued > line.queue;
+        let is_lost = is_full || is_lost(&Sent { index: large, chunk, before: *before });
         *before += 1;
         large += 1;
         lost += usize::from(is_lost);
-        !is_lost
+        if is_lost {
+            return None;
+        }
+        let micros = datagram.len() * 1_000 / line.bytes_per_milli;
+        line_is_free = line_is_free.max(now) + Duration::from_micros(micros as u64);
+        Some(line_is_free)
     };
     let message = Bytes::from(vec![7; MESSAGE]);
     while ends[1].received < bytes {
@@ -91,7 +114,7 @@ fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
             }
         }
         for index in 0..2 {
-            send(&mut ends, &mut wires, index, now, &mut is_arriving);
+            send(&mut ends, &mut wires, index, now, &mut leaves);
         }
         let arrivals = wires.iter().filter_map(|wire| wire.front().map(|(at, _)| *at));
         let next = arrivals.chain(ends.iter().filter_map(timeout)).min();
@@ -102,7 +125,7 @@ fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
                 let (_, datagram) = wires[index].pop_front().unwrap();
                 ends[1 - index].handle(now, datagram);
                 // One by one, or a burst would have one acknowledgement.
-                send(&mut ends, &mut wires, 1 - index, now, &mut is_arriving);
+                send(&mut ends, &mut wires, 1 - index, now, &mut leaves);
             }
         }
         for end in &mut ends {
@@ -114,12 +137,12 @@ fn transfer(bytes: usize, mut is_lost: impl FnMut(&Sent) -> bool) -> Transfer {
     }
     // The last of a message is mostly smaller.
     let needed = bytes / MESSAGE * (MESSAGE / PAYLOAD);
-    Transfer { took: now - start, needless: large - lost - needed }
+    Transfer { took: now - start, needless: large - lost - needed, lost }
 }
 
 #[test]
 fn nothing_is_lost() {
-    let Transfer { took, needless } = transfer(4 * AHEAD, |_| false);
+    let Transfer { took, needless, .. } = transfer(4 * AHEAD, |_| false);
     assert!(took < Duration::from_millis(300), "{took:?}");
     assert_eq!(needless, 0, "sent again for nothing");
 }
@@ -127,7 +150,7 @@ fn nothing_is_lost() {
 #[test]
 fn packets_are_lost_at_random() {
     let mut state = 1_u32;
-    let Transfer { took, needless } = transfer(4 * AHEAD, |_| {
+    let Transfer { took, needless, .. } = transfer(4 * AHEAD, |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state >> 16 < 65_536 / 50
     });
@@ -136,15 +159,38 @@ fn packets_are_lost_at_random() {
 }
 
 #[test]
+fn one_of_a_hundred_is_no_congestion() {
+    let mut state = 1_u32;
+    let Transfer { took, needless, .. } = transfer(16 * AHEAD, |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 16 < 65_536 / 100
+    });
+    println!("{took:?}");
+    assert!(took < Duration::from_millis(900), "{took:?}");
+    assert_eq!(needless, 0, "sent again for nothing");
+}
+
+#[test]
+fn a_line_that_is_full_is_congestion_and_stays_full() {
+    // In flight without a queue are 100,000 bytes.
+    for queue in [100_000, 300_000] {
+        let line = Line { bytes_per_milli: 10_000, queue };
+        let Transfer { took, lost, .. } = transfer_through(&line, 40 * AHEAD, |_| false);
+        assert!(took < Duration::from_millis(4_400), "{took:?}");
+        assert!(lost < 40 * AHEAD / PAYLOAD / 100, "{lost}");
+    }
+}
+
+#[test]
 fn a_burst_is_lost_and_recovered_within_a_few_round_trips() {
-    let Transfer { took, needless } = transfer(4 * AHEAD, |sent| (500..550).contains(&sent.index));
+    let Transfer { took, needless, .. } = transfer(4 * AHEAD, |sent| (500..550).contains(&sent.index));
     assert!(took < Duration::from_millis(400), "{took:?}");
     assert_eq!(needless, 0, "sent again for nothing");
 }
 
 #[test]
 fn retransmissions_are_lost_too() {
-    let Transfer { took, needless } = transfer(4 * AHEAD, |sent| {
+    let Transfer { took, needless, .. } = transfer(4 * AHEAD, |sent| {
         (500..550).contains(&sent.chunk) && sent.before < 1 + sent.chunk as u32 % 3
     });
     assert!(took < Duration::from_millis(600), "{took:?}");
@@ -154,7 +200,7 @@ fn retransmissions_are_lost_too() {
 #[test]
 fn after_a_silence_losses_are_recovered_as_before() {
     // All of a window is lost, so only the timer helps; what is lost afterwards must not need it again.
-    let Transfer { took, needless } = transfer(4 * AHEAD, |sent| {
+    let Transfer { took, needless, .. } = transfer(4 * AHEAD, |sent| {
         (400..1_400).contains(&sent.index) || sent.index > 1_500 && sent.index % 100 == 0
     });
     assert!(took < Duration::from_millis(6_500), "{took:?}");

@@ -15,7 +15,8 @@ impl Association {
         let mut has_sack = false;
         for c in &p.chunks {
             if let Some(data) = c.as_any().downcast_ref::<ChunkPayloadData>() {
-                self.receive_window.on_arrived(now, data.user_data.len());
+                let shortest = self.round_trips.shortest();
+                self.receive_window.on_arrived(now, data.user_data.len(), shortest);
             }
             // Nobody bundles several; each costs a walk over all that is in flight.
             if c.as_any().is::<ChunkSelectiveAck>() && std::mem::replace(&mut has_sack, true) {
@@ -291,7 +292,7 @@ impl Association {
             cumulative_tsn_ack: self.peer_last_tsn,
             advertised_receiver_window_credit: self
                 .receive_window
-                .advertise(self.get_my_receiver_window_credit()),
+                .advertise(self.get_my_receiver_window_credit(), self.round_trips.shortest()),
             gap_ack_blocks: self.payload_queue.get_gap_ack_blocks(self.peer_last_tsn),
             duplicate_tsn: self.payload_queue.pop_duplicates(),
         }

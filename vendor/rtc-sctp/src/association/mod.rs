@@ -24,7 +24,9 @@ use crate::chunk::{
     chunk_shutdown_complete::ChunkShutdownComplete,
     chunk_type::CT_FORWARD_TSN,
 };
-use crate::association::receive_window::ReceiveWindow;
+use crate::association::{
+    congestion::{Congestion, Loss}, receive_window::ReceiveWindow, rounds::RoundTrips,
+};
 use crate::config::{COMMON_HEADER_SIZE, DATA_CHUNK_HEADER_SIZE, ServerConfig, TransportConfig};
 use crate::packet::{CommonHeader, Packet};
 use crate::param::{
@@ -59,7 +61,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
+mod congestion;
 mod receive_window;
+mod rounds;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod stream;
@@ -245,6 +249,8 @@ pub struct Association {
     // Congestion control parameters
     max_receive_buffer_size: u32,
     receive_window: ReceiveWindow,
+    round_trips: RoundTrips,
+    congestion: Congestion,
     // my congestion window size
     pub(crate) cwnd: u32,
     // calculated peer's receiver windows size
@@ -342,6 +348,8 @@ impl Default for Association {
             // Congestion control parameters
             max_receive_buffer_size: 0,
             receive_window: ReceiveWindow::new(0),
+            round_trips: RoundTrips::default(),
+            congestion: Congestion::default(),
             // my congestion window size
             cwnd: 0,
             // calculated peer's receiver windows size

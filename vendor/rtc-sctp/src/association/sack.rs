@@ -41,6 +41,11 @@ impl Association {
         // Process selective ack
         let (bytes_acked_per_stream, total_bytes_acked, htna) =
             self.process_selective_ack(d, now)?;
+        self.congestion.on_acknowledged(
+            now,
+            usize::try_from(total_bytes_acked).unwrap_or(0),
+            self.round_trips.shortest(),
+        );
 
         let mut cum_tsn_ack_point_advanced = false;
         if sna32lt(self.cumulative_tsn_ack_point, d.cumulative_tsn_ack) {
@@ -147,7 +152,7 @@ impl Association {
                         self.min_tsn2measure_rtt = self.my_next_tsn;
                         if let Some(since) = &c.since {
                             let rtt = now.duration_since(*since);
-                            self.receive_window.on_round_trip(now, rtt);
+                            self.round_trips.on_round_trip(now, rtt);
                             let srtt = self.rto_mgr.set_new_rtt(rtt.as_millis() as u64);
                             trace!(
                                 "[{}] SACK: measured-rtt={} srtt={} new-rto={}",
@@ -209,7 +214,7 @@ impl Association {
                             self.min_tsn2measure_rtt = self.my_next_tsn;
                             if let Some(since) = &c.since {
                                 let rtt = now.duration_since(*since);
-                                self.receive_window.on_round_trip(now, rtt);
+                                self.round_trips.on_round_trip(now, rtt);
                                 let srtt = self.rto_mgr.set_new_rtt(rtt.as_millis() as u64);
                                 trace!(
                                     "[{}] SACK: measured-rtt={} srtt={} new-rto={}",
@@ -299,6 +304,10 @@ impl Association {
                     self.pending_queue.len()
                 );
             }
+        } else if !self.round_trips.has_queue() {
+            let in_flight = self.inflight_queue.get_num_bytes() as u32;
+            let acked = total_bytes_acked as u32;
+            self.cwnd = congestion::grown(self.cwnd, in_flight, acked, self.mtu);
         } else {
             // RFC 4096, sec 7.2.2.  Congestion Avoidance
             //   o  Whenever cwnd is greater than ssthresh, upon each SACK arrival
@@ -322,6 +331,12 @@ impl Association {
                 );
             }
         }
+    }
+
+    /// RFC 9260 §7.2.3, but no less than what arrives in a round trip.
+    pub(super) fn window_after_loss(&self) -> u32 {
+        let in_flight = self.congestion.in_flight(self.round_trips.shortest());
+        (self.cwnd / 2).max(4 * self.mtu).max(in_flight.min(self.cwnd))
     }
 
     pub(super) fn process_fast_retransmission(
@@ -364,12 +379,22 @@ impl Association {
                             .resent_before
                             .is_some_and(|next| sna32gt(next, self.fast_recover_exit_point));
                         if c.miss_indicator == 3 && (!self.in_fast_recovery || lost_again) {
+                            self.in_fast_recovery = true;
+                            self.fast_recover_exit_point = self.my_next_tsn.wrapping_sub(1);
+                            self.congestion.on_recovery();
+                        }
+                        let loss = Loss {
+                            length: c.user_data.len(),
+                            is_again: c.resent_before.is_some(),
+                            has_queue: self.round_trips.has_queue(),
+                            window: self.cwnd,
+                            is_slow_start: self.cwnd <= self.ssthresh,
+                        };
+                        if c.miss_indicator == 3 && self.congestion.on_lost(loss) {
                             // 2)  If not in Fast Recovery, adjust the ssthresh and cwnd of the
                             //     destination address(es) to which the missing DATA chunks were
                             //     last sent, according to the formula described in Section 7.2.3.
-                            self.in_fast_recovery = true;
-                            self.fast_recover_exit_point = self.my_next_tsn.wrapping_sub(1);
-                            self.ssthresh = std::cmp::max(self.cwnd / 2, 4 * self.mtu);
+                            self.ssthresh = self.window_after_loss();
                             self.cwnd = self.ssthresh;
                             self.partial_bytes_acked = 0;
 

@@ -112,7 +112,7 @@ impl Association {
                 //      ssthresh = max(cwnd/2, 4*MTU)
                 //      cwnd = 1*MTU
 
-                self.ssthresh = std::cmp::max(self.cwnd / 2, 4 * self.mtu);
+                self.ssthresh = self.window_after_loss();
                 self.cwnd = self.mtu;
                 self.in_fast_recovery = false;
                 self.will_retransmit_fast = false;
