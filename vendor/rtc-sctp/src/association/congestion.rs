@@ -7,11 +7,11 @@ use super::rounds::{Rounds, round_length};
 /// What was acknowledged in each of the last rounds, and what this fast recovery has found lost.
 ///
 /// RFC 9260 §7.2.3 halves the congestion window at any loss, and each round trip gives one packet back. Where that was
-/// no queue that overflowed, but a radio, or a browser that was busy for ten milliseconds, a long path is empty until the
-/// next loss, which halves again. So a loss is congestion where round trips tell of a queue, as for TCP Veno, where a
+/// no queue that overflowed, but a radio, or the socket buffer of a busy browser, a long path is empty until the next
+/// loss, which halves again. So a loss is congestion where round trips tell of a queue, as for TCP Veno, where a
 /// retransmission was lost, or where it is more than 2 % (draft-ietf-ccwg-bbr); in slow start of more than some chunks.
-/// Then the window becomes what arrives in a round trip, as for TCP Westwood+, where that is more than half of it: a
-/// queue that overflowed is empty then.
+/// Then the window becomes seven eighths of what arrives in a round trip, about as for TCP Westwood+, where that is more
+/// than half of it: the queue that overflowed gets empty, and the shortest round trip is seen again.
 #[derive(Debug, Default)]
 pub(super) struct Congestion {
     rounds: Rounds,
@@ -29,21 +29,19 @@ pub(super) struct Loss {
     pub(super) is_again: bool,
     /// What the round trips tell.
     pub(super) has_queue: bool,
-    /// The congestion window, in bytes.
-    pub(super) window: u32,
     pub(super) is_slow_start: bool,
 }
 
 #[derive(Debug)]
 enum Recovery {
-    /// Bytes and chunks that were lost.
-    Tolerant { bytes: usize, chunks: usize },
+    /// What was in flight when it began, and what of that was lost.
+    Tolerant { flight: usize, bytes: usize, chunks: usize },
     Reduced,
 }
 
 impl Default for Recovery {
     fn default() -> Self {
-        Self::Tolerant { bytes: 0, chunks: 0 }
+        Self::Tolerant { flight: 0, bytes: 0, chunks: 0 }
     }
 }
 
@@ -55,18 +53,18 @@ impl Congestion {
         }
     }
 
-    /// A fast recovery begins.
-    pub(super) fn on_recovery(&mut self) {
-        self.recovery = Recovery::default();
+    /// A fast recovery begins with `flight` bytes in flight.
+    pub(super) fn on_recovery(&mut self, flight: usize) {
+        self.recovery = Recovery::Tolerant { flight, bytes: 0, chunks: 0 };
     }
 
     /// A chunk is lost; gives whether the window is to be reduced, once for each recovery.
     pub(super) fn on_lost(&mut self, loss: Loss) -> bool {
-        let Recovery::Tolerant { bytes, chunks } = &mut self.recovery else { return false };
+        let Recovery::Tolerant { flight, bytes, chunks } = &mut self.recovery else { return false };
         *bytes += loss.length;
         *chunks += 1;
         let tolerated = if loss.is_slow_start { SOME_CHUNKS } else { 0 };
-        let is_much = *chunks > tolerated && *bytes as f64 > f64::from(loss.window) * TOLERATED;
+        let is_much = *chunks > tolerated && *bytes as f64 > *flight as f64 * TOLERATED;
         let is_congestion = is_much || loss.has_queue || loss.is_again && !loss.is_slow_start;
         if is_congestion {
             self.recovery = Recovery::Reduced;
@@ -74,7 +72,7 @@ impl Congestion {
         is_congestion
     }
 
-    /// How many bytes were under way without a queue; `shortest` is the round trip.
+    /// How many bytes a path of this `shortest` round trip holds without a queue.
     pub(super) fn in_flight(&self, shortest: Option<Duration>) -> u32 {
         let Some(round_trip) = shortest else { return 0 };
         let best = self.last.iter().max().map_or(0.0, |best| *best as f64);
@@ -84,14 +82,14 @@ impl Congestion {
 
 /// The window in congestion avoidance where the path has no queue: it grows by an eighth in a round trip. A packet in a
 /// round trip, as with a queue, would take minutes to fill a long path. Only if all of it was in flight before `acked`
-/// bytes were acknowledged and `in_flight` was left, as RFC 9260 §7.2.2 says.
+/// bytes were acknowledged and `in_flight` was left, as RFC 9260 §7.2.2 says, but for what two SACKs together take.
 pub(super) fn grown(window: u32, in_flight: u32, acked: u32, mtu: u32) -> u32 {
-    let before = in_flight.saturating_add(acked).saturating_add(mtu);
+    let before = in_flight.saturating_add(acked).saturating_add(5 * mtu);
     if before < window { window } else { window.saturating_add(acked / 8) }
 }
 
-/// Of the window.
-const TOLERATED: f64 = 0.02;
+/// Of what is in flight when a recovery begins. It lasts two round trips, so this is 2 % of what is sent.
+const TOLERATED: f64 = 0.04;
 /// A window is small at first, and a single chunk is more than 2 % of it.
 const SOME_CHUNKS: usize = 5;
 
@@ -99,12 +97,11 @@ const SOME_CHUNKS: usize = 5;
 mod tests {
     use super::*;
 
-    /// Half a percent.
+    const FLIGHT: usize = 100_000;
     const LOSS: Loss = Loss {
-        length: 1_000,
+        length: FLIGHT / 100,
         is_again: false,
         has_queue: false,
-        window: 200_000,
         is_slow_start: false,
     };
 
@@ -141,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn more_than_two_of_a_hundred_are_congestion_once_for_each_recovery() {
+    fn more_than_four_of_a_hundred_are_congestion_once_for_each_recovery() {
         let mut congestion = Congestion::default();
         for _ in 0..2 {
-            congestion.on_recovery();
+            congestion.on_recovery(FLIGHT);
             let reduced: Vec<_> = (0..8).map(|_| congestion.on_lost(LOSS)).collect();
             assert_eq!(reduced.iter().position(|reduced| *reduced), Some(4));
             assert_eq!(reduced.iter().filter(|reduced| **reduced).count(), 1);
@@ -155,19 +152,19 @@ mod tests {
     fn a_window_that_is_used_grows_by_an_eighth_in_a_round_trip() {
         let window = (0..100).fold(100_000, |window, _| grown(window, window - 1_000, 1_000, 1_200));
         assert_eq!(window, 112_500);
-        // All but what fits no more.
-        assert_eq!(grown(100_000, 98_000, 800, 1_200), 100_100);
-        assert_eq!(grown(100_000, 97_000, 800, 1_200), 100_000, "the peer's window or the user is the limit");
+        // All but what fits no more, and what another SACK took.
+        assert_eq!(grown(100_000, 94_000, 800, 1_200), 100_100);
+        assert_eq!(grown(100_000, 93_000, 800, 1_200), 100_000, "the peer's window or the user is the limit");
     }
 
     #[test]
     fn slow_start_tolerates_some_chunks() {
         let mut congestion = Congestion::default();
-        congestion.on_recovery();
-        let loss = Loss { window: 2_000, is_slow_start: true, ..LOSS };
+        congestion.on_recovery(FLIGHT);
+        let loss = Loss { is_slow_start: true, ..LOSS };
         let lost = (1..).find(|_| congestion.on_lost(loss));
         assert_eq!(lost, Some(SOME_CHUNKS + 1));
-        congestion.on_recovery();
+        congestion.on_recovery(FLIGHT / 100);
         assert!(congestion.on_lost(Loss { is_slow_start: false, ..loss }));
     }
 
@@ -175,7 +172,7 @@ mod tests {
     fn a_queue_and_a_lost_retransmission_are_congestion() {
         for loss in [Loss { has_queue: true, ..LOSS }, Loss { is_again: true, ..LOSS }] {
             let mut congestion = Congestion::default();
-            congestion.on_recovery();
+            congestion.on_recovery(FLIGHT);
             assert!(!congestion.on_lost(LOSS));
             assert!(congestion.on_lost(loss));
         }

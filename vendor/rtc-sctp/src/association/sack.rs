@@ -333,10 +333,10 @@ impl Association {
         }
     }
 
-    /// RFC 9260 §7.2.3, but no less than what arrives in a round trip.
+    /// RFC 9260 §7.2.3, but hardly less than what arrives in a round trip.
     pub(super) fn window_after_loss(&self) -> u32 {
         let in_flight = self.congestion.in_flight(self.round_trips.shortest());
-        (self.cwnd / 2).max(4 * self.mtu).max(in_flight.min(self.cwnd))
+        (self.cwnd / 2).max(4 * self.mtu).max(in_flight.min(self.cwnd) / 8 * 7)
     }
 
     pub(super) fn process_fast_retransmission(
@@ -364,6 +364,7 @@ impl Association {
                 htna
             };
 
+            let flight = self.inflight_queue.get_num_bytes();
             let mut tsn = cum_tsn_ack_point.wrapping_add(1);
             while sna32lt(tsn, max_tsn) {
                 if let Some(c) = self.inflight_queue.get_mut(tsn) {
@@ -381,14 +382,13 @@ impl Association {
                         if c.miss_indicator == 3 && (!self.in_fast_recovery || lost_again) {
                             self.in_fast_recovery = true;
                             self.fast_recover_exit_point = self.my_next_tsn.wrapping_sub(1);
-                            self.congestion.on_recovery();
+                            self.congestion.on_recovery(flight);
                         }
                         let loss = Loss {
                             length: c.user_data.len(),
                             is_again: c.resent_before.is_some(),
                             has_queue: self.round_trips.has_queue(),
-                            window: self.cwnd,
-                            is_slow_start: self.cwnd <= self.ssthresh,
+                            is_slow_start: self.cwnd < self.ssthresh,
                         };
                         if c.miss_indicator == 3 && self.congestion.on_lost(loss) {
                             // 2)  If not in Fast Recovery, adjust the ssthresh and cwnd of the
