@@ -384,13 +384,15 @@ impl Association {
                             self.fast_recover_exit_point = self.my_next_tsn.wrapping_sub(1);
                             self.congestion.on_recovery(flight);
                         }
-                        let loss = Loss {
-                            length: c.user_data.len(),
-                            is_again: c.resent_before.is_some(),
-                            has_queue: self.round_trips.has_queue(),
-                            is_slow_start: self.cwnd < self.ssthresh,
-                        };
-                        if c.miss_indicator == 3 && self.congestion.on_lost(loss) {
+                        let is_lost = c.miss_indicator == 3;
+                        if is_lost
+                            && self.congestion.on_lost(Loss {
+                                length: c.user_data.len(),
+                                is_again: c.resent_before.is_some(),
+                                has_queue: self.round_trips.has_queue(),
+                                is_slow_start: self.cwnd < self.ssthresh,
+                            })
+                        {
                             // 2)  If not in Fast Recovery, adjust the ssthresh and cwnd of the
                             //     destination address(es) to which the missing DATA chunks were
                             //     last sent, according to the formula described in Section 7.2.3.
